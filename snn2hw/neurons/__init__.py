@@ -1,1 +1,17 @@
-""""""
+"""Neuron models by name. A new one is a file here and a line in this one."""
+
+from __future__ import annotations
+
+from snn2hw.neurons.base import NeuronModel
+from snn2hw.neurons.gpn import GPN
+from snn2hw.neurons.lif import LIF
+from snn2hw.neurons.readout import READOUT
+
+MODELS: dict[str, NeuronModel] = {model.name: model for model in (LIF, GPN, READOUT)}
+
+NIR_TYPES: dict[str, NeuronModel] = {
+    kind: model for model in MODELS.values() for kind in model.nir_types
+}
+"""NIR node type -> the model it becomes."""
+
+__all__ = ["MODELS", "NIR_TYPES", "NeuronModel"]

@@ -1,0 +1,272 @@
+"""The two networks of snn2hw, both immutable: the discrete graph in floats and the integers.
+
+A pass takes one and returns a new one with a note of what it changed; nothing is edited in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snn2hw.errors import GraphError
+from snn2hw.neurons.base import FloatArray, IntArray, NeuronModel, PortMap
+
+if TYPE_CHECKING:
+    from snn2hw.simulator.run import Run
+
+
+@dataclass(frozen=True)
+class InputNode:
+    """Where data enter: shape of one time step, without batch and time."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of channels."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons of one model. params: name -> float64 array of shape (n,)."""
+
+    name: str
+    model: NeuronModel
+    shape: tuple[int, ...]
+    params: Mapping[str, FloatArray]
+    port_maps: tuple[PortMap, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Weights from an output port of a node to input ports of a population.
+
+    weight: float64, shape (len(target_ports) * n_target, n_source), rows port by port;
+    delay: logical time steps (0: within the step, as in PyTorch; a loop needs at least 1 in all).
+    """
+
+    name: str
+    source: str
+    source_port: str
+    target: str
+    target_ports: tuple[str, ...]
+    weight: FloatArray
+    delay: int = 0
+
+
+@dataclass(frozen=True)
+class OutputNode:
+    """What leaves the network: an output port of a population."""
+
+    name: str
+    source: str
+    source_port: str
+
+
+@dataclass(frozen=True)
+class DiscreteGraph:
+    """A network in discrete time with float parameters.
+
+    dt_s: time step in seconds; method: "euler" or "exact", how decays came from time constants;
+    notes: what each pass did.
+    """
+
+    dt_s: float
+    method: str
+    inputs: tuple[InputNode, ...]
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    outputs: tuple[OutputNode, ...]
+    source_hash: str = ""
+    notes: tuple[str, ...] = ()
+
+    def population(self, name: str) -> Population:
+        """The population of that name (KeyError if there is none)."""
+        return _named(self.populations, name)
+
+    def size(self, name: str) -> int:
+        """Number of channels of an input or neurons of a population."""
+        return next(node.n for node in (*self.inputs, *self.populations) if node.name == name)
+
+    def into(self, name: str) -> tuple[Projection, ...]:
+        """Projections that end at a population, in order."""
+        return tuple(p for p in self.projections if p.target == name)
+
+    def with_note(self, note: str, **changes: Any) -> DiscreteGraph:
+        """A copy with changed fields and one more note."""
+        return replace(self, notes=(*self.notes, note), **changes)
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """Number format of the data: integers of ``bits`` bits (signed or not), worth ``unit`` each.
+
+    Spikes and spike counts are unsigned with unit 1. Real-valued data are signed messages;
+    ``FixedPointNetwork.encode`` rounds them.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    bits: int
+    signed: bool
+    unit: float
+
+    @property
+    def n(self) -> int:
+        """Number of channels."""
+        return int(np.prod(self.shape))
+
+    @property
+    def low(self) -> int:
+        """Smallest message."""
+        return -self.high if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """Largest message."""
+        return (1 << (self.bits - self.signed)) - 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Neurons of one model as integers.
+
+    params: name -> int32 (n,); units: real value of one integer step of a state or output;
+    offset: the chip step at which this layer handles logical step 0 (set by ``balance``).
+    """
+
+    name: str
+    model: NeuronModel
+    shape: tuple[int, ...]
+    params: Mapping[str, IntArray]
+    units: Mapping[str, float]
+    offset: int = 0
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """One group of synapses: integer weight = mantissa << exponent (floor where negative).
+
+    mantissa: int8, shape (len(target_ports) * n_target, n_source), rows port by port;
+    delay: logical steps; chip_delay: steps on the chip, at least 1 (set by ``balance``).
+    """
+
+    name: str
+    source: str
+    source_port: str
+    target: str
+    target_ports: tuple[str, ...]
+    mantissa: npt.NDArray[np.int8]
+    exponent: int
+    delay: int
+    chip_delay: int = 0
+
+
+@dataclass(frozen=True)
+class FixedPointNetwork:
+    """The network as the chip holds it: integers, and what they mean.
+
+    latency: chip steps between an input and its output; source_hash: SHA-256 of the float graph;
+    versions: of the software that made it; decode: how a classifier reads the output ("mean" over
+    time or the "last" step); notes: what was rounded.
+    """
+
+    target: str
+    dt_s: float
+    method: str
+    inputs: tuple[InputFormat, ...]
+    layers: tuple[Layer, ...]
+    synapses: tuple[Synapse, ...]
+    outputs: tuple[OutputNode, ...]
+    latency: int = 0
+    reset: str = "sample"
+    rounding: str = "weights to nearest, states toward zero"
+    decode: str = "mean"
+    source_hash: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name (KeyError if there is none)."""
+        return _named(self.layers, name)
+
+    def size(self, name: str) -> int:
+        """Number of channels of an input or neurons of a layer."""
+        return next(node.n for node in (*self.inputs, *self.layers) if node.name == name)
+
+    def into(self, name: str) -> tuple[Synapse, ...]:
+        """Synapse groups that end at a layer, in order."""
+        return tuple(s for s in self.synapses if s.target == name)
+
+    def message_range(self, source: str, port: str) -> int:
+        """Largest absolute message that a source sends."""
+        for node in self.inputs:
+            if node.name == source:
+                return node.high
+        output = self.layer(source).model.output(port)
+        return 1 if output.is_spike else (1 << (output.bits - 1)) - 1
+
+    @property
+    def input(self) -> InputFormat:
+        """The only input."""
+        if len(self.inputs) != 1:
+            raise GraphError(f"the network has {len(self.inputs)} inputs, not one; name one")
+        return self.inputs[0]
+
+    @property
+    def output_unit(self) -> float:
+        """Real value of one integer step of the (first) output."""
+        output = self.outputs[0]
+        return self.layer(output.source).units.get(output.source_port, 1.0)
+
+    def encode(self, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Real-valued data as the integer messages that the network takes.
+
+        x: (batch, time, *input shape), float. Returns int32 of the same shape, limited to the
+        format's range. Spikes and counts pass unchanged.
+        """
+        scaled = np.rint(np.asarray(x, dtype=np.float64) / self.input.unit)
+        return np.clip(scaled, self.input.low, self.input.high).astype(np.int32)
+
+    def run(
+        self,
+        x: npt.ArrayLike,
+        record: tuple[str, ...] = (),
+        *,
+        aligned: bool = True,
+        threads: int | None = None,
+    ) -> Run:
+        """Simulate; see ``snn2hw.simulator.simulate``."""
+        from snn2hw.simulator import simulate
+
+        return simulate(self, x, record, aligned=aligned, threads=threads)
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to one self-contained HDF5 file; see ``snn2hw.storage``."""
+        from snn2hw.storage import save
+
+        save(self, path)
+
+
+def _named(nodes: tuple[Any, ...], name: str) -> Any:
+    for node in nodes:
+        if node.name == name:
+            return node
+    raise KeyError(f"no node named {name!r}")

@@ -1,0 +1,212 @@
+"""What a neuron model is: its ports, states and widths, and its step, written once.
+
+A model is described twice, as a float neuron (what the trained network means) and as an integer
+neuron (what the chip computes), and says how the one becomes the other. Everything else in snn2hw
+(simulator, Lava process, storage, energy) works from this description, so a new neuron is one new
+file in this folder and a line in ``snn2hw/neurons/__init__.py``.
+
+This package needs NumPy alone: the Lava worker imports it inside another interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int32]
+
+WEIGHT_LIMIT = 127
+"""Largest weight mantissa: Loihi's mixed-sign weights are even values up to 254, kept halved."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A register that keeps its value from step to step; zero at the start of every sample."""
+
+    name: str
+    bits: int
+    doc: str
+
+
+@dataclass(frozen=True)
+class Param:
+    """An integer constant, one per neuron, with the range that the chip's register holds."""
+
+    name: str
+    low: int
+    high: int
+    doc: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """What leaves the neuron each step. A spike has 1 bit, a graded message ``bits``, with sign."""
+
+    name: str
+    bits: int
+    doc: str
+
+    @property
+    def is_spike(self) -> bool:
+        """Whether the message is a plain spike."""
+        return self.bits == 1
+
+
+@dataclass(frozen=True)
+class PortMap:
+    """A matrix inside a layer, from one of its input ports to others, within the same time step.
+
+    GPN's gates see the layer's own input current through one. ``fold`` multiplies it into the
+    matrices that arrive at ``source``; the integer network has none.
+
+    weight: float64, shape (len(targets) * n, n), rows port by port.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    weight: FloatArray
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """A matrix from an output port of a layer to input ports of the same layer, one step later.
+
+    weight: float64, shape (len(target_ports) * n, n), rows port by port.
+    """
+
+    source_port: str
+    target_ports: tuple[str, ...]
+    weight: FloatArray
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A NIR node in discrete time: float parameters per neuron, and the matrices it brings along.
+
+    params: name -> float64 array of shape (n,).
+    """
+
+    params: Mapping[str, FloatArray]
+    port_maps: tuple[PortMap, ...] = ()
+    recurrences: tuple[Recurrence, ...] = ()
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A projection as the quantiser of its target neuron sees it.
+
+    weight: float64, shape (len(target_ports) * n, n_source), real value per real unit of message;
+    message_unit: real value of a message of 1; message_max: largest absolute integer message.
+    """
+
+    name: str
+    target_ports: tuple[str, ...]
+    weight: FloatArray
+    message_unit: float
+    message_max: int
+
+
+@dataclass(frozen=True)
+class IntegerWeights:
+    """Weights of one synapse group: the integer is ``mantissa << exponent``.
+
+    mantissa: int8, shape (len(target_ports) * n, n_source).
+    """
+
+    mantissa: npt.NDArray[np.int8]
+    exponent: int
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """What a model's ``quantize`` returns.
+
+    params: name -> int32 (n,); weights: projection name -> IntegerWeights; units: real value of
+    one integer step of each state and output, where it has a meaning; notes: what was rounded.
+    """
+
+    params: Mapping[str, IntArray]
+    weights: Mapping[str, IntegerWeights]
+    units: Mapping[str, float]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MessageFormat:
+    """The number format of a graded output: real value of a message of 1, and the shift from the
+    state's integers to it."""
+
+    unit: float
+    shift: int
+
+
+class Ranges(dict[str, float]):
+    """Largest absolute value of each port, state and output over the calibration run."""
+
+    def of(self, name: str) -> float:
+        """The range of a quantity; 0.0 where calibration never saw it."""
+        return self.get(name, 0.0)
+
+
+@dataclass(frozen=True)
+class NeuronModel:
+    """One neuron: description, float step, integer step, and the way from float to integers.
+
+    step: the integer step, ``step(*states, *inputs, *params, *tables)`` -> new states, outputs,
+    number of wraps, number of clips; written with operators and ``snn2hw.arithmetic`` alone.
+    float_step: ``float_step(states, inputs, params)`` -> (new states, outputs), mappings of name
+    to arrays of shape (batch, n).
+    lower: ``lower(kind, node parameters, dt_s, method)`` -> Lowered, for the NIR node types in
+    ``nir_types``.
+    message_formats: ``(params, ranges)`` -> format of each graded output that other layers hear.
+    quantize: ``(params, incoming, ranges, formats)`` -> IntegerLayer.
+    bias_of: input port -> float parameter that a bias arriving at that port is added to.
+    gain_of: input port -> float parameter that multiplies what arrives there (folded away).
+    nir_parameters: for a node type that NIR does not have, its parameters in order.
+    """
+
+    name: str
+    doc: str
+    source: str
+    inputs: tuple[str, ...]
+    states: tuple[State, ...]
+    params: tuple[Param, ...]
+    outputs: tuple[Output, ...]
+    step: Callable[..., Any]
+    float_step: Callable[..., Any]
+    lower: Callable[[str, Mapping[str, Any], float, str], Lowered]
+    message_formats: Callable[[Mapping[str, FloatArray], Ranges], dict[str, MessageFormat]]
+    quantize: Callable[
+        [Mapping[str, FloatArray], Sequence[Incoming], Ranges, Mapping[str, MessageFormat]],
+        IntegerLayer,
+    ]
+    bias_of: Mapping[str, str]
+    nir_types: tuple[str, ...] = ()
+    gain_of: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, IntArray] = field(default_factory=dict)
+
+    def output(self, name: str) -> Output:
+        """The output port of that name (KeyError if there is none)."""
+        for output in self.outputs:
+            if output.name == name:
+                return output
+        raise KeyError(f"neuron {self.name!r} has no output {name!r}")
+
+    @property
+    def main_output(self) -> Output:
+        """The first output: what leaves the layer when a graph says no more than its name."""
+        return self.outputs[0]
+
+
+def round_weights(weight: FloatArray, unit: float | FloatArray) -> npt.NDArray[np.int8]:
+    """Nearest int8 mantissas of ``weight / unit``, limited to +-127; a unit of 0 gives zeros.
+
+    unit: one for the matrix, or one per row (shape (rows, 1)).
+    """
+    scaled = np.divide(weight, unit, out=np.zeros_like(weight), where=np.asarray(unit) != 0)
+    return np.clip(np.rint(scaled), -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)

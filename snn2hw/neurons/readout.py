@@ -1,0 +1,105 @@
+"""Readout: no state, no spike; passes on the sum that arrives, as a graded message.
+
+Float: ``y = a + bias``. Integer: ``y = clip24(a + bias)``. A classifier averages y over time, which
+the host does on the messages that leave the chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from snn2hw.arithmetic import STATE_BITS, saturate
+from snn2hw.errors import ParameterError
+from snn2hw.neurons.base import (
+    WEIGHT_LIMIT,
+    FloatArray,
+    Incoming,
+    IntegerLayer,
+    IntegerWeights,
+    Lowered,
+    MessageFormat,
+    NeuronModel,
+    Output,
+    Param,
+    Ranges,
+    round_weights,
+)
+
+BIAS_MAX = (1 << (STATE_BITS - 1)) - 1
+FINEST_EXPONENT = 8
+"""The sum is kept 2**8 finer than the weights' steps, so that the bias is rounded little."""
+
+
+def step(a: Any, bias: Any) -> Any:
+    """One time step on integers. Returns y, wraps, clips."""
+    y_wide = a + bias
+    y = saturate(y_wide, STATE_BITS)
+    return y, 0, y != y_wide
+
+
+def float_step(
+    states: Mapping[str, FloatArray],
+    inputs: Mapping[str, FloatArray],
+    params: Mapping[str, FloatArray],
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """One time step in float64. Arrays of shape (batch, n)."""
+    return {}, {"y": inputs["a"] + params["bias"]}
+
+
+def lower(kind: str, node: Mapping[str, Any], dt_s: float, method: str) -> Lowered:
+    """No NIR node is a readout: lowering puts one where a linear node meets the graph's output."""
+    raise ParameterError(f"a NIR node of type {kind} cannot become a readout")
+
+
+def message_formats(params: Mapping[str, FloatArray], ranges: Ranges) -> dict[str, MessageFormat]:
+    """The message is the sum itself; ``quantize`` says its unit."""
+    return {}
+
+
+def quantize(
+    params: Mapping[str, FloatArray],
+    incoming: Sequence[Incoming],
+    ranges: Ranges,
+    formats: Mapping[str, MessageFormat],
+) -> IntegerLayer:
+    """One unit for the layer, since a classifier compares the sums of its neurons."""
+    largest = max(float(np.abs(p.weight).max(initial=0.0)) * p.message_unit for p in incoming)
+    finest = 2.0 * max(ranges.of("y"), float(np.abs(params["bias"]).max())) / BIAS_MAX
+    exponent = FINEST_EXPONENT
+    while exponent > 0 and largest / (WEIGHT_LIMIT * 2.0**exponent) < finest:
+        exponent -= 1
+    unit = largest / (WEIGHT_LIMIT * 2.0**exponent) if largest > 0 else max(finest, 1e-12)
+    weights = {}
+    notes = []
+    for projection in incoming:
+        real = projection.weight * projection.message_unit
+        mantissa = round_weights(real, unit * 2.0**exponent)
+        weights[projection.name] = IntegerWeights(mantissa, exponent)
+        error = np.abs(mantissa * unit * 2.0**exponent - real).max(initial=0.0)
+        notes.append(
+            f"weights of {projection.name}: 8 bits, exponent {exponent}, "
+            f"largest error {error / largest if largest else 0.0:.2%} of the largest weight"
+        )
+    bias = np.clip(np.rint(params["bias"] / unit), -BIAS_MAX, BIAS_MAX).astype(np.int32)
+    notes.append(f"output in steps of {unit:.6g}")
+    return IntegerLayer({"bias": bias}, weights, {"y": unit}, tuple(notes))
+
+
+READOUT = NeuronModel(
+    name="readout",
+    doc="Linear readout: passes on its input sum as a graded message",
+    source="logits of the GPN paper's code: a linear layer at every step, averaged over time",
+    inputs=("a",),
+    states=(),
+    params=(Param("bias", -BIAS_MAX, BIAS_MAX, "added every step"),),
+    outputs=(Output("y", STATE_BITS, "sum of the inputs and the bias"),),
+    step=step,
+    float_step=float_step,
+    lower=lower,
+    message_formats=message_formats,
+    quantize=quantize,
+    bias_of={"a": "bias"},
+)
