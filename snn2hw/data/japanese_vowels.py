@@ -1,0 +1,130 @@
+"""Japanese Vowels: nine speakers by two vowels, as real-valued frames or as spikes.
+
+270 training and 370 test utterances of /ae/ by nine men, each 7 to 29 frames of 12 LPC cepstral
+coefficients; the class is the speaker. Recorded at 10 kHz, frames of 25.6 ms every 6.4 ms. Source:
+Kudo, Toyama, Shimbo, "Multidimensional curve classification using passing-through regions",
+Pattern Recognition Letters 20 (1999) 1103; UCI archive. The files are those that the sktime
+package carries; a folder $SNN2HW_DATA/japanese_vowels with the two .ts files comes first.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn2hw.data.base import Dataset, check_split, data_folder
+from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
+
+SPLITS = ("train", "test")
+CHANNELS = 12
+MAX_STEPS = 29
+DT_S = 6.4e-3
+CLASSES = tuple(f"speaker {k}" for k in range(1, 10))
+
+FIELDS_PER_CHANNEL = 8
+FIRING_FIELDS = 3
+
+
+def load(split: str) -> Dataset:
+    """Load a split as real-valued frames.
+
+    Args:
+        split: "train" or "test".
+
+    Returns:
+        Dataset with x float32 (270 or 370, 29, 12), dimensionless cepstral coefficients, zero
+        after each utterance's `length`.
+
+    Raises:
+        DataError: an unknown split.
+        MissingDependencyError: neither the sktime package nor a folder with the files is there.
+        FileFormatError: a file that is not what its name says.
+    """
+    check_split(split, SPLITS, "japanese_vowels")
+    return _load_file(_find_file(f"JapaneseVowels_{split.upper()}.ts"), split)
+
+
+def encode(data: Dataset, reference: Dataset) -> Dataset:
+    """Turn real-valued frames into spikes by a population code.
+
+    Each channel has 8 neurons whose receptive fields are centred on the 1/16, 3/16, ... 15/16
+    quantiles of that channel over all frames of `reference`; in each step the 3 neurons whose
+    centres are nearest (in rank: the value's place among the centres) fire. So each frame gives
+    36 spikes among 96 neurons, and each padding step none. There is no randomness.
+
+    Args:
+        data: real-valued frames, x (batch, time, channels), with `length`.
+        reference: the training split; its frames alone set the receptive fields.
+
+    Returns:
+        Dataset with x uint8 0 or 1, (batch, time, 8 channels); neuron 8 c + k is the k-th field of
+        channel c.
+
+    Raises:
+        DataError: the two have different channels, or lack `length`.
+    """
+    edges = receptive_edges(reference)
+    if data.length is None or data.x.shape[2] != edges.shape[0]:
+        raise DataError(
+            f"{data.name}: has {data.x.shape[2]} channels, give frames with a length and"
+            f" {edges.shape[0]} channels, as {reference.name} has"
+        )
+    x = np.asarray(data.x, dtype=np.float64)
+    first = (x[..., None] >= edges).sum(-1)  # (batch, time, channels), first firing field
+    field = np.arange(FIELDS_PER_CHANNEL)
+    spikes = (field >= first[..., None]) & (field < first[..., None] + FIRING_FIELDS)
+    spikes &= _is_frame(data)[..., None, None]
+    return Dataset(
+        name=f"{data.name}/spikes",
+        x=spikes.reshape(*x.shape[:2], -1).astype(np.uint8),
+        y=data.y,
+        classes=data.classes,
+        dt_s=data.dt_s,
+        length=data.length,
+        speaker=data.speaker,
+    )
+
+
+def receptive_edges(reference: Dataset) -> NDArray[np.float64]:
+    """Return the values at which the set of firing fields moves up by one.
+
+    With 8 fields of which 3 fire there are 6 sets, so 5 edges: the 1/6, ... 5/6 quantiles.
+
+    Args:
+        reference: real-valued training frames with `length`.
+
+    Returns:
+        (channels, 5) float64, ascending, in the units of x.
+
+    Raises:
+        DataError: reference lacks `length`.
+    """
+    if reference.length is None:
+        raise DataError(f"{reference.name}: has no length, give real-valued frames with one")
+    frames = np.asarray(reference.x, dtype=np.float64)[_is_frame(reference)]
+    sets = FIELDS_PER_CHANNEL - FIRING_FIELDS + 1
+    return np.quantile(frames, np.arange(1, sets) / sets, axis=0).T
+
+
+def load_spikes(split: str) -> Dataset:
+    """Load a split as spikes: `encode` of `load`, with the training split as reference.
+
+    Args:
+        split: "train" or "test".
+
+    Returns:
+        Dataset with x uint8 0 or 1, (270 or 370, 29, 96).
+
+    Raises:
+        As `load`.
+    """
+    return encode(load(split), load("train"))
+
+
+def _is_frame(data: Dataset) -> NDArray[np.bool_]:
+    assert data.length is not None
+    return np.arange(data.x.shape[1]) < data.length[:, None]

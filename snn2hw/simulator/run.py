@@ -1,0 +1,166 @@
+"""What a simulation returns: outputs, spikes, states on demand, activity and overflows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+"""One count per sample, shape (batch,)."""
+
+
+class SpikeRecord(Mapping[str, npt.NDArray[np.uint8]]):
+    """Spike trains by layer, kept as one bit per neuron and step.
+
+    ``record["layer"]`` unpacks to uint8 of shape (batch, time, *layer shape).
+    """
+
+    def __init__(
+        self, packed: Mapping[str, npt.NDArray[np.uint8]], shapes: Mapping[str, tuple[int, ...]]
+    ) -> None:
+        """packed: layer -> uint8 (batch, time, ceil(n / 8)), bit k of byte j is neuron 8 j + k."""
+        self.packed = dict(packed)
+        self._shapes = dict(shapes)
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.uint8]:
+        """The spikes of one layer, unpacked."""
+        packed, shape = self.packed[name], self._shapes[name]
+        n = int(np.prod(shape))
+        dense = np.unpackbits(packed, axis=-1, count=n, bitorder="little")
+        return dense.reshape(*packed.shape[:2], *shape)
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the layers that spike."""
+        return iter(self.packed)
+
+    def __len__(self) -> int:
+        """Number of layers that spike."""
+        return len(self.packed)
+
+
+@dataclass(frozen=True)
+class LayerActivity:
+    """What the neurons of one layer did, per sample.
+
+    updates: neuron steps; idle_updates: those among them with every input and state zero;
+    spikes, messages: emitted plain spikes and non-zero graded messages of ``message_bits``.
+    """
+
+    name: str
+    model: str
+    neurons: int
+    updates: Counts
+    idle_updates: Counts
+    spikes: Counts
+    messages: Counts
+    message_bits: int
+    wraps: Counts
+    clips: Counts
+
+
+@dataclass(frozen=True)
+class SynapseActivity:
+    """What one group of synapses did, per sample.
+
+    messages_in: spikes or non-zero graded messages that arrived; synops: synaptic operations, one
+    for each weight that a message met, zero weights included; synops_nonzero: without those.
+    A graded message times a weight is a multiply-accumulate (``graded``), a spike an accumulate.
+    """
+
+    name: str
+    source: str
+    target: str
+    graded: bool
+    message_bits: int
+    weights: int
+    weights_nonzero: int
+    messages_in: Counts
+    synops: Counts
+    synops_nonzero: Counts
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Every operation of a run, counted, not sampled.
+
+    input_messages: input -> non-zero values that entered, per sample.
+    """
+
+    samples: int
+    steps: int
+    input_messages: Mapping[str, Counts]
+    layers: tuple[LayerActivity, ...]
+    synapses: tuple[SynapseActivity, ...]
+
+    def layer(self, name: str) -> LayerActivity:
+        """The activity of that layer (KeyError if there is none)."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(f"no layer named {name!r}")
+
+    def into(self, name: str) -> tuple[SynapseActivity, ...]:
+        """The synapse groups that end at a layer."""
+        return tuple(s for s in self.synapses if s.target == name)
+
+    @property
+    def synops(self) -> int:
+        """All synaptic operations of the run."""
+        return int(sum(s.synops.sum() for s in self.synapses))
+
+    @property
+    def spikes(self) -> int:
+        """All spikes of the run, the input's not included."""
+        return int(sum(layer.spikes.sum() for layer in self.layers))
+
+
+@dataclass(frozen=True)
+class Overflows:
+    """Register overflows of one layer over the whole run."""
+
+    wraps: int
+    clips: int
+
+    def __bool__(self) -> bool:
+        """Whether there was any."""
+        return self.wraps + self.clips > 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """Result of a simulation. Integers throughout.
+
+    output: (batch, time, *output shape) of the first output, int32; outputs: all of them by name.
+    spikes: layer -> uint8 (batch, time, *shape). state: layer -> name -> int32 (batch, time,
+    *shape), for the names asked for, as they are after the step. Time is logical time: the latency
+    of the chip is taken out, unless ``aligned`` is false, when every layer's record starts at its
+    own offset and the arrays have ``latency`` steps more.
+    """
+
+    outputs: Mapping[str, npt.NDArray[np.int32]]
+    spikes: SpikeRecord
+    state: Mapping[str, Mapping[str, npt.NDArray[np.int32]]]
+    activity: Activity
+    overflows: Mapping[str, Overflows]
+    decode: str
+    output_unit: float
+    aligned: bool = True
+
+    @property
+    def output(self) -> npt.NDArray[np.int32]:
+        """The first output."""
+        return next(iter(self.outputs.values()))
+
+    @property
+    def logits(self) -> npt.NDArray[np.float64]:
+        """What a classifier reads: output averaged over time, or its last step; real values."""
+        output = self.output.astype(np.float64) * self.output_unit
+        return output[:, -1] if self.decode == "last" else np.asarray(output.mean(axis=1))
+
+    @property
+    def predictions(self) -> npt.NDArray[np.int64]:
+        """Index of the largest logit per sample, the first of equals; shape (batch,)."""
+        return np.argmax(self.logits.reshape(len(self.logits), -1), axis=1).astype(np.int64)
