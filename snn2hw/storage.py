@@ -1,0 +1,137 @@
+"""FixedPointNetwork files: one self-contained HDF5 file of integers and what they mean.
+
+Layout, version 1: root attributes ``format`` ("snn2hw-fixed-point"), ``version`` and ``header`` (JSON:
+everything but the arrays); datasets ``layers/<k>/<param>`` (int32, (n,)) and ``synapses/<k>`` (int8,
+(rows, n_source)), k counting in the header's order. Names live in the header, so any name will do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from snn2hw.errors import DataError, FileFormatError, TargetError
+from snn2hw.files import atomic
+from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
+from snn2hw.neurons import MODELS
+
+FORMAT = "snn2hw-fixed-point"
+VERSION = 1
+
+
+def header(net: FixedPointNetwork) -> dict[str, Any]:
+    """Everything but the arrays, ready for JSON."""
+    return {
+        **{
+            key: getattr(net, key)
+            for key in (
+                "target dt_s method latency reset rounding decode source_hash notes".split()
+            )
+        },
+        "versions": dict(net.versions),
+        "inputs": [vars(node) for node in net.inputs],
+        "outputs": [vars(node) for node in net.outputs],
+        "layers": [
+            {
+                "name": layer.name,
+                "model": layer.model.name,
+                "shape": layer.shape,
+                "units": dict(layer.units),
+                "offset": layer.offset,
+            }
+            for layer in net.layers
+        ],
+        "synapses": [
+            {key: value for key, value in vars(synapse).items() if key != "mantissa"}
+            for synapse in net.synapses
+        ],
+    }
+
+
+def save(net: FixedPointNetwork, path: str | Path) -> None:
+    """Write a network; the file appears whole or not at all."""
+    with atomic(path) as part, h5py.File(part, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        # A dataset, not an attribute: attributes end at 64 KiB.
+        file.create_dataset("header", data=json.dumps(header(net)), dtype=h5py.string_dtype())
+        for k, layer in enumerate(net.layers):
+            for name, values in layer.params.items():
+                file.create_dataset(f"layers/{k}/{name}", data=np.asarray(values, dtype=np.int32))
+        for k, synapse in enumerate(net.synapses):
+            file.create_dataset(f"synapses/{k}", data=synapse.mantissa, compression="gzip")
+
+
+def load(path: str | Path) -> FixedPointNetwork:
+    """Read a network. Raises FileFormatError for a truncated or foreign file, DataError if absent."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            found = file.attrs.get("format", "")
+            if found != FORMAT:
+                raise FileFormatError(
+                    f"{path}: not a network of snn2hw (no mark {FORMAT!r}); make one with "
+                    "'snn2hw quantize'"
+                )
+            if int(file.attrs["version"]) > VERSION:
+                raise FileFormatError(
+                    f"{path}: version {file.attrs['version']} is newer than this snn2hw reads "
+                    f"({VERSION}); upgrade snn2hw"
+                )
+            return _build(json.loads(file["header"][()]), file)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise FileFormatError(
+            f"{path}: truncated or damaged ({str(error).splitlines()[0] if str(error) else error!r});"
+            " write it again with 'snn2hw quantize'"
+        ) from None
+
+
+def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
+    from snn2hw.passes.quantize import check_registers
+
+    layers = []
+    for k, entry in enumerate(said["layers"]):
+        if entry["model"] not in MODELS:
+            raise TargetError(f"layer {entry['name']!r} has neuron {entry['model']!r}, unknown here")
+        model = MODELS[entry["model"]]
+        n = int(np.prod(entry["shape"]))
+        params = {p.name: _array(file, f"layers/{k}/{p.name}", (n,), "i4") for p in model.params}
+        units = {key: float(value) for key, value in entry["units"].items()}
+        layers.append(
+            Layer(entry["name"], model, tuple(entry["shape"]), params, units, entry["offset"])
+        )
+    inputs = tuple(
+        InputFormat(**{**entry, "shape": tuple(entry["shape"])}) for entry in said["inputs"]
+    )
+    sizes = {node.name: node.n for node in (*inputs, *layers)}
+    synapses = []
+    for k, entry in enumerate(said["synapses"]):
+        rows = len(entry["target_ports"]) * sizes[entry["target"]]
+        mantissa = _array(file, f"synapses/{k}", (rows, sizes[entry["source"]]), "i1")
+        entry = {**entry, "target_ports": tuple(entry["target_ports"]), "mantissa": mantissa}
+        synapses.append(Synapse(**entry))
+    keys = "target dt_s method latency reset rounding decode source_hash versions".split()
+    net = FixedPointNetwork(
+        **{key: said[key] for key in keys},
+        inputs=inputs,
+        layers=tuple(layers),
+        synapses=tuple(synapses),
+        outputs=tuple(OutputNode(**entry) for entry in said["outputs"]),
+        notes=tuple(said["notes"]),
+    )
+    check_registers(net)
+    return net
+
+
+def _array(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> Any:
+    dataset = file[name]
+    if dataset.shape != shape or dataset.dtype != np.dtype(dtype):
+        raise ValueError(f"{name} is {dataset.dtype}{dataset.shape}, not {dtype}{shape}")
+    return dataset[()]
