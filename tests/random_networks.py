@@ -1,0 +1,205 @@
+"""Random FixedPointNetworks with every number at, near and past its limit now and then.
+
+Loops, skip connections and delays included; already balanced: layer k handles logical step 0 at
+chip step ``offset``, which grows along the chain, and chip delays follow from the offsets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
+from snn2hw.neurons import MODELS
+from snn2hw.neurons.gpn import GATES
+
+KINDS = ("lif", "gpn", "mixed")
+
+LIF_INPUT_MAX = 2**18
+"""Beyond it Lava's LIF wraps once where a register wraps twice (neurons/lif.py)."""
+
+Rng = np.random.Generator
+
+
+def random_network(
+    rng: Rng, kind: str, *, steps: int = 100, batch: int = 1
+) -> tuple[FixedPointNetwork, np.ndarray]:
+    """A network and its input, int32 (batch, steps, channels).
+
+    kind: "lif" (LIF layers), "gpn" (GPN layers) or "mixed" (LIF and GPN, then a readout).
+    """
+    bits, signed = [(1, False), (1, False), (4, False), (8, True)][rng.integers(4)]
+    source = InputFormat("in", (int(rng.integers(1, 25)),), bits, signed, 1.0)
+    models = [_model_at(rng, kind) for _ in range(rng.integers(1, 4))]
+    if kind == "mixed":
+        models.append("readout")
+    layers: list[Layer] = []
+    synapses: list[Synapse] = []
+    offset = 0
+    for k, model in enumerate(models):
+        offset += int(rng.choice([1, 1, 1, 2]))
+        n = int(rng.integers(1, 25))
+        layers.append(Layer(f"{model}{k}", MODELS[model], (n,), _params(rng, model, n), {}, offset))
+        before = (source, *layers[:-1])
+        synapses += _into(rng, layers[-1], before[-1], "forward")
+        if len(before) > 1 and rng.random() < 0.2:
+            synapses += _into(rng, layers[-1], before[0], "skip")
+        if model == "lif" and rng.random() < 0.4:
+            synapses += _into(rng, layers[-1], layers[-1], "self", delay=int(rng.integers(1, 4)))
+        if model == "gpn" and rng.random() < 0.85:
+            synapses.append(_gates_loop(rng, layers[-1]))
+    if len(layers) > 1 and rng.random() < 0.2:
+        back = layers[-1].offset - layers[0].offset + int(rng.integers(1, 3))
+        if layers[-1].model.main_output.is_spike:
+            synapses += _into(rng, layers[0], layers[-1], "back", delay=back)
+    offsets = {layer.name: layer.offset for layer in layers} | {"in": 0}
+    synapses = [
+        replace(s, chip_delay=offsets[s.target] + s.delay - offsets[s.source]) for s in synapses
+    ]
+    net = FixedPointNetwork(
+        target="loihi2",
+        dt_s=1e-3,
+        method="euler",
+        inputs=(source,),
+        layers=tuple(layers),
+        synapses=tuple(_limit_lif_input(synapses, source, layers)),
+        outputs=(OutputNode("out", layers[-1].name, layers[-1].model.main_output.name),),
+        latency=layers[-1].offset,
+    )
+    return net, _data(rng, source, steps, batch)
+
+
+def _model_at(rng: Rng, kind: str) -> str:
+    return kind if kind != "mixed" else ("lif", "gpn")[rng.integers(2)]
+
+
+def _data(rng: Rng, source: InputFormat, steps: int, batch: int) -> np.ndarray:
+    shape = (batch, steps, source.n)
+    values = rng.integers(source.low, source.high + 1, shape)
+    extreme = rng.choice([source.low, source.high], shape)
+    values = np.where(rng.random(shape) < 0.2, extreme, values)
+    active = rng.random(shape) < rng.choice([0.05, 0.3, 1.0])
+    return np.asarray(values * active, dtype=np.int32)
+
+
+def _weights(rng: Rng, rows: int, columns: int) -> np.ndarray:
+    """int8: of either sign only, mixed, sparse, or nothing but the limits -128, -127, 127, 0."""
+    style = rng.integers(5)
+    if style == 0:
+        weights = rng.choice([-128, -127, 127, 0], (rows, columns))
+    elif style == 1:
+        weights = rng.integers(0, 128, (rows, columns))
+    elif style == 2:
+        weights = rng.integers(-128, 1, (rows, columns))
+    else:
+        weights = rng.integers(-128, 128, (rows, columns))
+        if style == 3:
+            weights = weights * (rng.random((rows, columns)) < 0.2)
+    return weights.astype(np.int8)
+
+
+def _into(
+    rng: Rng, target: Layer, source: InputFormat | Layer, name: str, delay: int | None = None
+) -> list[Synapse]:
+    """One synapse group into the ports that hear feed-forward input, sometimes two."""
+    port = ""
+    if isinstance(source, Layer):
+        outputs = source.model.outputs
+        # A LIF takes spikes; others take graded messages as well.
+        if delay is None and target.model.name != "lif":
+            port = outputs[rng.integers(len(outputs))].name
+        else:
+            port = source.model.main_output.name
+    ports = target.model.inputs[:5] if target.model.name == "gpn" else ("a",)
+    groups = []
+    for k in range(2 if rng.random() < 0.15 else 1):
+        steps = int(rng.choice([0, 0, 0, 1, 3])) if delay is None else delay
+        exponent = int(rng.integers(-7, 9) if target.model.name == "lif" else rng.integers(-5, 6))
+        weights = _weights(rng, len(ports) * target.n, source.n)
+        groups.append(
+            Synapse(
+                f"{name}{k}:{source.name}->{target.name}",
+                source.name,
+                port,
+                target.name,
+                ports,
+                weights,
+                exponent,
+                steps,
+            )
+        )
+    return groups
+
+
+def _gates_loop(rng: Rng, layer: Layer) -> Synapse:
+    ports = tuple(f"{gate}_rec" for gate in GATES)
+    weights = _weights(rng, len(ports) * layer.n, layer.n)
+    name = f"loop:{layer.name}"
+    return Synapse(name, layer.name, "m", layer.name, ports, weights, int(rng.integers(-3, 4)), 1)
+
+
+def _limit_lif_input(
+    synapses: list[Synapse], source: InputFormat, layers: list[Layer]
+) -> list[Synapse]:
+    """Exponents lowered until no sum into a LIF can exceed LIF_INPUT_MAX."""
+    for layer in layers:
+        if layer.model.name != "lif":
+            continue
+        while _largest_sum(synapses, source, layer) > LIF_INPUT_MAX:
+            into = [k for k, s in enumerate(synapses) if s.target == layer.name]
+            top = max(into, key=lambda k: synapses[k].exponent)
+            synapses[top] = replace(synapses[top], exponent=synapses[top].exponent - 1)
+    return synapses
+
+
+def _largest_sum(synapses: list[Synapse], source: InputFormat, layer: Layer) -> float:
+    total = np.zeros(layer.n)
+    for s in synapses:
+        if s.target == layer.name:
+            largest = source.high if s.source == source.name else 1
+            rows = np.abs(s.mantissa.astype(np.int64)).sum(axis=1) * largest
+            total += np.ceil(rows * 2.0**s.exponent)
+    return float(total.max())
+
+
+def _params(rng: Rng, model: str, n: int) -> dict[str, np.ndarray]:
+    build = {"lif": _lif_params, "gpn": _gpn_params, "readout": _readout_params}[model]
+    limits = {p.name: (p.low, p.high) for p in MODELS[model].params}
+    params = {}
+    for name, values in build(rng, n).items():
+        assert np.all((values >= limits[name][0]) & (values <= limits[name][1])), name
+        params[name] = values.astype(np.int32)
+    return params
+
+
+def _mix(rng: Rng, n: int, limits: list[int], usual: np.ndarray) -> np.ndarray:
+    """Usual values with a third of the neurons at one of the limits."""
+    return np.where(rng.random(n) < 0.33, rng.choice(limits, n), usual)
+
+
+def _lif_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
+    return {
+        "decay_u": _mix(rng, n, [1, 4096], rng.integers(1, 4097, n)),
+        "decay_v": _mix(rng, n, [0, 4095], rng.integers(0, 4096, n)),
+        "threshold": _mix(rng, n, [0, 2**17 - 1], 2 ** rng.integers(3, 17, n)),
+        "bias_mantissa": _mix(rng, n, [-4096, 4095, 0, 0], rng.integers(-4096, 4096, n)),
+        "bias_exponent": _mix(rng, n, [0, 7], rng.integers(0, 8, n)),
+    }
+
+
+def _gpn_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
+    top = 2**23 - 1
+    params = {"x_gain": _mix(rng, n, [0, 1, top], 2 ** rng.integers(12, 23, n))}
+    params["x_bias"] = _mix(rng, n, [0, -top, top], rng.integers(-(2**15), 2**15, n))
+    for gate in GATES:
+        params[f"{gate}_gain"] = _mix(rng, n, [0, top], 2 ** rng.integers(14, 22, n))
+        params[f"{gate}_rec_gain"] = _mix(rng, n, [0, top], 2 ** rng.integers(10, 20, n))
+        params[f"{gate}_bias"] = _mix(rng, n, [0, -top, top], rng.integers(-8000, 8000, n))
+    params["message_shift"] = _mix(rng, n, [1, 23], rng.integers(3, 12, n))
+    return params
+
+
+def _readout_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
+    top = 2**23 - 1
+    return {"bias": _mix(rng, n, [0, -top, top], rng.integers(-(2**20), 2**20, n))}
