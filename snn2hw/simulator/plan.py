@@ -1,0 +1,161 @@
+"""A network as the flat tables that the compiled engine walks over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from snn2hw.errors import GraphError
+from snn2hw.graph import FixedPointNetwork, Layer, Synapse
+from snn2hw.neurons import MODELS
+from snn2hw.simulator.generate import tables
+from snn2hw.topology import evaluation_order
+
+Table = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A recorded quantity: where it lies in the state or output array, and what it is."""
+
+    layer: str
+    name: str
+    from_out: bool
+    first: int
+    n: int
+    to: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tables for ``engine.run_batch``; a row is
+
+    inputs: first channel, channels, source;
+    layers (in evaluation order): kind, n, offset of states, of input sums, number of ports,
+    offset of params, of outputs, first synapse, end of synapses, first port, end of ports;
+    synapses: source, rows, offset of rows in the layer's sums, offset of weights, exponent, delay,
+    offset of non-zero counts;
+    ports: offset of values, source, offset of spike bytes, whether it spikes;
+    sources: offset in the event lists.
+    """
+
+    order: tuple[Layer, ...]
+    groups: tuple[Synapse, ...]
+    inputs: Table
+    layers: Table
+    synapses: Table
+    ports: Table
+    sources: Table
+    weights: npt.NDArray[np.int8]
+    nonzero: npt.NDArray[np.int32]
+    params: npt.NDArray[np.int32]
+    tables: npt.NDArray[np.int32]
+    sizes: Table
+    bytes_of: dict[str, tuple[int, int]]
+    out_at: dict[tuple[str, str], int]
+    state_at: dict[tuple[str, str], int]
+    spike_bytes: int
+
+
+def make_plan(net: FixedPointNetwork) -> Plan:
+    """Lay a network out. Raises GraphError for a loop without delay."""
+    inside = {layer.name for layer in net.layers}
+    instant = [(s.source, s.target) for s in net.synapses if s.delay == 0 and s.source in inside]
+    try:
+        names = evaluation_order([layer.name for layer in net.layers], instant)
+    except ValueError as error:
+        raise GraphError(f"loop {' -> '.join(error.args[0])} has no delay") from None
+    order = tuple(net.layer(name) for name in names)
+    source_of: dict[tuple[str, str], int] = {}
+    sources: list[int] = []
+    filled = 0
+
+    def add_source(name: str, port: str, n: int) -> int:
+        nonlocal filled
+        source_of[name, port] = len(sources)
+        sources.append(filled)
+        filled += n + 1
+        return source_of[name, port]
+
+    inputs, channel = [], 0
+    for node in net.inputs:
+        inputs.append((channel, node.n, add_source(node.name, "x", node.n)))
+        channel += node.n
+    ports: list[tuple[int, int, int, int]] = []
+    params: list[npt.NDArray[np.int32]] = []
+    heads: list[list[int]] = []
+    bytes_of: dict[str, tuple[int, int]] = {}
+    out_at: dict[tuple[str, str], int] = {}
+    state_at: dict[tuple[str, str], int] = {}
+    at_state = at_acc = at_param = at_out = at_bit = 0
+    kinds = list(MODELS)
+    for layer in order:
+        model, n = layer.model, layer.n
+        first_port = len(ports)
+        for k, output in enumerate(model.outputs):
+            source = add_source(layer.name, output.name, n)
+            out_at[layer.name, output.name] = at_out + k * n
+            ports.append((at_out + k * n, source, at_bit, int(output.is_spike)))
+            if output.is_spike:
+                bytes_of[layer.name] = (at_bit, (n + 7) // 8)
+                at_bit += (n + 7) // 8
+        for k, state in enumerate(model.states):
+            state_at[layer.name, state.name] = at_state + k * n
+        params += [np.asarray(layer.params[param.name], dtype=np.int32) for param in model.params]
+        heads.append(
+            [kinds.index(model.name), n, at_state, at_acc, len(model.inputs), at_param, at_out]
+            + [0, 0, first_port, len(ports)]
+        )
+        at_state += len(model.states) * n
+        at_acc += len(model.inputs) * n
+        at_param += len(model.params) * n
+        at_out += len(model.outputs) * n
+    rows: list[tuple[int, ...]] = []
+    groups: list[Synapse] = []
+    weights: list[npt.NDArray[np.int8]] = []
+    nonzero: list[npt.NDArray[np.int32]] = []
+    at_weight = at_nonzero = 0
+    for head, layer in zip(heads, order, strict=True):
+        head[7] = len(rows)
+        for synapse in net.into(layer.name):
+            first = layer.model.inputs.index(synapse.target_ports[0])
+            expected = layer.model.inputs[first : first + len(synapse.target_ports)]
+            if expected != synapse.target_ports:
+                raise GraphError(
+                    f"synapses {synapse.name!r} end at ports {synapse.target_ports}, which are not "
+                    f"neighbours in {layer.model.inputs}; split the group"
+                )
+            source = source_of[synapse.source, synapse.source_port]
+            n_rows, n_source = synapse.mantissa.shape
+            rows.append(
+                (source, n_rows, first * layer.n, at_weight, synapse.exponent, synapse.delay)
+                + (at_nonzero,)
+            )
+            groups.append(synapse)
+            weights.append(np.ascontiguousarray(synapse.mantissa.T).ravel())
+            nonzero.append(np.count_nonzero(synapse.mantissa, axis=0).astype(np.int32))
+            at_weight += n_rows * n_source
+            at_nonzero += n_source
+        head[8] = len(rows)
+    depth = 1 + max((s.delay for s in net.synapses), default=0)
+    widest = max((row[1] for row in rows), default=1)
+    return Plan(
+        order=order,
+        groups=tuple(groups),
+        inputs=np.array(inputs, dtype=np.int64).reshape(-1, 3),
+        layers=np.array(heads, dtype=np.int64).reshape(-1, 11),
+        synapses=np.array(rows, dtype=np.int64).reshape(-1, 7),
+        ports=np.array(ports, dtype=np.int64).reshape(-1, 4),
+        sources=np.array(sources, dtype=np.int64).reshape(-1, 1),
+        weights=np.concatenate([*weights, np.zeros(1, dtype=np.int8)]),
+        nonzero=np.concatenate([*nonzero, np.zeros(1, dtype=np.int32)]),
+        params=np.concatenate([*params, np.zeros(1, dtype=np.int32)]),
+        tables=tables()[0],
+        sizes=np.array([at_state, at_acc, at_out, filled, depth, widest], dtype=np.int64),
+        bytes_of=bytes_of,
+        out_at=out_at,
+        state_at=state_at,
+        spike_bytes=at_bit,
+    )

@@ -1,0 +1,225 @@
+"""Run a fixed-point network on data: integer for integer as the chip."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from snn2hw.errors import DataError
+from snn2hw.graph import FixedPointNetwork
+from snn2hw.simulator.generate import engine
+from snn2hw.simulator.plan import Copy, Plan, make_plan
+from snn2hw.simulator.run import (
+    Activity,
+    LayerActivity,
+    Overflows,
+    Run,
+    SpikeRecord,
+    SynapseActivity,
+)
+
+
+def simulate(
+    net: FixedPointNetwork,
+    x: npt.ArrayLike,
+    record: tuple[str, ...] = (),
+    *,
+    aligned: bool = True,
+    threads: int | None = None,
+) -> Run:
+    """Simulate every sample from a state of zero.
+
+    x: integers of shape (batch, time, *input shape) within the input's range (``net.encode`` makes
+    them from real values); record: names of states and graded outputs to keep, of every layer that
+    has them; aligned: results in logical time, or (false) at the step they appear on the chip;
+    threads: number of threads, all cores if not given.
+
+    Raises DataError for data of another shape, fractional or out of range.
+    """
+    data = check_messages(net, x)
+    plan = make_plan(net)
+    copies = _copies(net, plan, record)
+    batch, time = data.shape[:2]
+    width = max((copy.to + copy.n for copy in copies), default=0)
+    spikes = np.zeros((batch, time, plan.spike_bytes), dtype=np.uint8)
+    recorded = np.zeros((batch, time, width), dtype=np.int32)
+    act_inputs = np.zeros((batch, len(net.inputs)), dtype=np.int64)
+    act_layers = np.zeros((batch, len(plan.order), 5), dtype=np.int64)
+    act_synapses = np.zeros((batch, len(plan.groups), 2), dtype=np.int64)
+    table = [(int(c.from_out), c.first, c.n, c.to) for c in copies]
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads or before, numba.config.NUMBA_NUM_THREADS))
+    try:
+        engine().run_batch(
+            data,
+            plan.inputs,
+            plan.layers,
+            plan.synapses,
+            plan.ports,
+            plan.sources,
+            plan.weights,
+            plan.nonzero,
+            plan.params,
+            plan.tables,
+            np.array(table, dtype=np.int64).reshape(-1, 4),
+            plan.sizes,
+            spikes,
+            recorded,
+            act_inputs,
+            act_layers,
+            act_synapses,
+        )
+    finally:
+        numba.set_num_threads(before)
+    offsets = {layer.name: 0 if aligned else layer.offset for layer in net.layers}
+    extra = 0 if aligned else max(offsets.values(), default=0)
+
+    def shifted(values: npt.NDArray[np.generic], layer: str) -> npt.NDArray[np.generic]:
+        before_it, after_it = offsets[layer], extra - offsets[layer]
+        return np.pad(values, ((0, 0), (before_it, after_it), (0, 0))) if extra else values
+
+    state: dict[str, dict[str, npt.NDArray[np.int32]]] = {}
+    kept: dict[tuple[str, str], npt.NDArray[np.int32]] = {}
+    for copy in copies:
+        values = shifted(recorded[:, :, copy.to : copy.to + copy.n], copy.layer)
+        values = values.reshape(batch, time + extra, *net.layer(copy.layer).shape)
+        kept[copy.layer, copy.name] = values.astype(np.int32, copy=False)
+        if copy.name in record:
+            state.setdefault(copy.layer, {})[copy.name] = kept[copy.layer, copy.name]
+    packed = {
+        name: shifted(spikes[:, :, first : first + n], name).astype(np.uint8, copy=False)
+        for name, (first, n) in plan.bytes_of.items()
+    }
+    record_of_spikes = SpikeRecord(packed, {layer.name: layer.shape for layer in net.layers})
+    outputs = {}
+    for output in net.outputs:
+        if (output.source, output.source_port) in kept:
+            outputs[output.name] = kept[output.source, output.source_port]
+        else:
+            outputs[output.name] = record_of_spikes[output.source].astype(np.int32)
+    return Run(
+        outputs=outputs,
+        spikes=record_of_spikes,
+        state=state,
+        activity=_activity(net, plan, time, act_inputs, act_layers, act_synapses),
+        overflows={
+            layer.name: Overflows(*(int(n) for n in act_layers[:, k, 3:5].sum(axis=0)))
+            for k, layer in enumerate(plan.order)
+        },
+        decode=net.decode,
+        output_unit=net.output_unit,
+        aligned=aligned,
+    )
+
+
+def check_messages(net: FixedPointNetwork, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Data as int32 (batch, time, channels), or a DataError that says what is wrong."""
+    data, node = np.asarray(x), net.input
+    if data.ndim != 2 + len(node.shape) or data.shape[2:] != node.shape:
+        raise DataError(
+            f"data have shape {data.shape}; the network takes (batch, time, "
+            f"{', '.join(map(str, node.shape))})"
+        )
+    if data.shape[0] == 0 or data.shape[1] == 0:
+        raise DataError(f"data have shape {data.shape}: no sample or no time step; give at least 1")
+    if data.dtype.kind not in "biuf":
+        raise DataError(f"data have dtype {data.dtype}; give numbers")
+    if data.dtype.kind == "f":
+        if not np.all(np.isfinite(data)):
+            raise DataError("data hold NaN or infinity; clean them first")
+        if np.any(data != np.rint(data)):
+            raise DataError(
+                "data hold fractions, and messages are integers; "
+                "round real values with net.encode(x), spikes are counts"
+            )
+    if data.size and (data.min() < node.low or data.max() > node.high):
+        what = "spike counts cannot be negative" if data.min() < 0 <= node.low else "out of range"
+        raise DataError(
+            f"data span {data.min()}..{data.max()} and input {node.name!r} takes "
+            f"{node.low}..{node.high} ({what}); calibrate with such data or encode them"
+        )
+    return np.ascontiguousarray(data.reshape(*data.shape[:2], node.n), dtype=np.int32)
+
+
+def _copies(net: FixedPointNetwork, plan: Plan, record: tuple[str, ...]) -> list[Copy]:
+    """What to keep of every step: the states asked for, and graded outputs of the network."""
+    known = {s.name for layer in net.layers for s in layer.model.states}
+    known |= {o.name for layer in net.layers for o in layer.model.outputs if not o.is_spike}
+    for name in record:
+        if name not in known:
+            raise DataError(
+                f"no layer has a state {name!r} to record; there are {', '.join(sorted(known))}"
+            )
+    wanted = {(output.source, output.source_port) for output in net.outputs}
+    copies: list[Copy] = []
+    to = 0
+    for layer in net.layers:
+        places = [(s.name, False, plan.state_at[layer.name, s.name]) for s in layer.model.states]
+        places += [
+            (o.name, True, plan.out_at[layer.name, o.name])
+            for o in layer.model.outputs
+            if not o.is_spike
+        ]
+        for name, from_out, first in places:
+            if name in record or (layer.name, name) in wanted:
+                copies.append(Copy(layer.name, name, from_out, first, layer.n, to))
+                to += layer.n
+    return copies
+
+
+def _activity(
+    net: FixedPointNetwork,
+    plan: Plan,
+    time: int,
+    act_inputs: npt.NDArray[np.int64],
+    act_layers: npt.NDArray[np.int64],
+    act_synapses: npt.NDArray[np.int64],
+) -> Activity:
+    layers = []
+    for k, layer in enumerate(plan.order):
+        idle, spikes, messages, wraps, clips = act_layers[:, k].T
+        graded = [output.bits for output in layer.model.outputs if not output.is_spike]
+        layers.append(
+            LayerActivity(
+                name=layer.name,
+                model=layer.model.name,
+                neurons=layer.n,
+                updates=np.full(len(idle), layer.n * time, dtype=np.int64),
+                idle_updates=idle,
+                spikes=spikes,
+                messages=messages,
+                message_bits=max(graded, default=1),
+                wraps=wraps,
+                clips=clips,
+            )
+        )
+    bits = {node.name: node.bits for node in net.inputs}
+    synapses = []
+    for k, synapse in enumerate(plan.groups):
+        messages_in, nonzero = act_synapses[:, k].T
+        if synapse.source in bits:
+            width = bits[synapse.source]
+        else:
+            width = net.layer(synapse.source).model.output(synapse.source_port).bits
+        synapses.append(
+            SynapseActivity(
+                name=synapse.name,
+                source=synapse.source,
+                target=synapse.target,
+                graded=width > 1,
+                message_bits=width,
+                weights=synapse.mantissa.size,
+                weights_nonzero=int(np.count_nonzero(synapse.mantissa)),
+                messages_in=messages_in,
+                synops=messages_in * synapse.mantissa.shape[0],
+                synops_nonzero=nonzero,
+            )
+        )
+    return Activity(
+        samples=len(act_inputs),
+        steps=time,
+        input_messages={node.name: act_inputs[:, k] for k, node in enumerate(net.inputs)},
+        layers=tuple(layers),
+        synapses=tuple(synapses),
+    )
