@@ -1,1 +1,22 @@
-""""""
+"""The energy bill: counts from a run, prices with source and grade, and nothing priced in silence.
+
+How it counts and what it leaves out: docs/energy.md.
+"""
+
+from __future__ import annotations
+
+from snn2hw.energy.bill import Bill, Item
+from snn2hw.energy.counting import operations
+from snn2hw.energy.estimate import estimate
+from snn2hw.energy.profile import Price, Profile, load_profile, profile_names
+
+__all__ = [
+    "Bill",
+    "Item",
+    "Price",
+    "Profile",
+    "estimate",
+    "load_profile",
+    "operations",
+    "profile_names",
+]

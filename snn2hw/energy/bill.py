@@ -103,9 +103,7 @@ class Bill:
     def by_group(self, layer: str | None = None) -> dict[str, float]:
         """Group -> joules per inference of the priced lines, of one layer or of all."""
         return {
-            group: _sum(
-                i for i in self.items if i.group == group and layer in (None, i.layer)
-            )
+            group: _sum(i for i in self.items if i.group == group and layer in (None, i.layer))
             for group in dict.fromkeys(i.group for i in self.items)
         }
 

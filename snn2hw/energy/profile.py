@@ -7,6 +7,7 @@ docs/energy.md.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -207,7 +208,7 @@ def _points(entry: Mapping[str, Any], scale: float, where: str) -> tuple[tuple[f
             raise ProfileError(f"{where}: point {pair!r} is not a pair; write [bytes, price]")
         points.append((_number(pair[0], where), _number(pair[1], where) * scale))
     capacities = [capacity for capacity, _ in points]
-    if any(b <= a for a, b in zip(capacities, capacities[1:], strict=False)):
+    if any(b <= a for a, b in itertools.pairwise(capacities)):
         raise ProfileError(f"{where}: capacities do not rise; put the points in order of bytes")
     return tuple(points)
 
@@ -229,11 +230,7 @@ def _text(data: Mapping[str, Any], key: str, where: str) -> str:
 
 def _texts(data: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     value = data.get(key)
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(v, str) and v for v in value)
-    ):
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) and v for v in value):
         raise ProfileError(f"{where}: {key} is missing or empty; write it as a list of texts")
     return tuple(value)
 
