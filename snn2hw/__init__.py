@@ -13,17 +13,32 @@ __version__ = "0.1.0"
 
 # name -> the module that defines it
 _PUBLIC = {
+    "Activity": "snn2hw.simulator.run",
+    "DiscreteGraph": "snn2hw.graph",
+    "FixedPointNetwork": "snn2hw.graph",
+    "Run": "snn2hw.simulator.run",
     "Snn2hwError": "snn2hw.errors",
+    "estimate": "snn2hw.energy",
+    "from_nir": "snn2hw.converters.pytorch",
+    "load": "snn2hw.storage",
+    "quantize": "snn2hw.passes",
+    "read": "snn2hw.converters.nir_file",
+    "to_nir": "snn2hw.converters.pytorch",
+    "verify": "snn2hw.targets.verify",
+    "write": "snn2hw.converters.nir_file",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # pyright: ignore
+# public name -> name in its module, where a pass of the same name stands beside it
+_RENAMED = {"quantize": "quantize_graph"}
+
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     module = _PUBLIC.get(name)
     if module is None:
         raise AttributeError(f"module 'snn2hw' has no attribute {name!r}")
-    return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(module), _RENAMED.get(name, name))
 
 
 def __dir__() -> list[str]:

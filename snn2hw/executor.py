@@ -79,9 +79,7 @@ def execute(graph: DiscreteGraph, x: npt.ArrayLike) -> FloatRun:
             states[name], out = population.model.float_step(states[name], ports, population.params)
             for key, value in (ports | states[name] | out).items():
                 ranges[name][key] = max(ranges[name].of(key), float(np.abs(value).max(initial=0)))
-            sent.update(
-                {(name, port.name): out[port.name] for port in population.model.outputs}
-            )
+            sent.update({(name, port.name): out[port.name] for port in population.model.outputs})
             if name in spikes:
                 spikes[name][:, t] = out[population.model.main_output.name]
         for output in graph.outputs:

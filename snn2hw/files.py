@@ -21,7 +21,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; name a folder that exists") from None
+        raise DataError(
+            f"cannot write {path}: {error.strerror}; name a folder that exists"
+        ) from None
     os.close(handle)
     part = Path(name)
     try:

@@ -30,7 +30,17 @@ def header(net: FixedPointNetwork) -> dict[str, Any]:
         **{
             key: getattr(net, key)
             for key in (
-                "target dt_s method latency reset rounding decode source_hash notes".split()
+                [
+                    "target",
+                    "dt_s",
+                    "method",
+                    "latency",
+                    "reset",
+                    "rounding",
+                    "decode",
+                    "source_hash",
+                    "notes",
+                ]
             )
         },
         "versions": dict(net.versions),
@@ -99,7 +109,9 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
     layers = []
     for k, entry in enumerate(said["layers"]):
         if entry["model"] not in MODELS:
-            raise TargetError(f"layer {entry['name']!r} has neuron {entry['model']!r}, unknown here")
+            raise TargetError(
+                f"layer {entry['name']!r} has neuron {entry['model']!r}, unknown here"
+            )
         model = MODELS[entry["model"]]
         n = int(np.prod(entry["shape"]))
         params = {p.name: _array(file, f"layers/{k}/{p.name}", (n,), "i4") for p in model.params}
@@ -117,7 +129,17 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
         mantissa = _array(file, f"synapses/{k}", (rows, sizes[entry["source"]]), "i1")
         entry = {**entry, "target_ports": tuple(entry["target_ports"]), "mantissa": mantissa}
         synapses.append(Synapse(**entry))
-    keys = "target dt_s method latency reset rounding decode source_hash versions".split()
+    keys = [
+        "target",
+        "dt_s",
+        "method",
+        "latency",
+        "reset",
+        "rounding",
+        "decode",
+        "source_hash",
+        "versions",
+    ]
     net = FixedPointNetwork(
         **{key: said[key] for key in keys},
         inputs=inputs,

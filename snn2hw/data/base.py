@@ -47,7 +47,7 @@ class Dataset:
                 f"{self.name}: x has shape {self.x.shape} and y {self.y.shape},"
                 " give (batch, time, channels) and (batch,)"
             )
-        if len(self.y) and not (0 <= self.y.min() and self.y.max() < len(self.classes)):
+        if len(self.y) and not (self.y.min() >= 0 and self.y.max() < len(self.classes)):
             raise DataError(
                 f"{self.name}: labels run from {self.y.min()} to {self.y.max()},"
                 f" give 0 to {len(self.classes) - 1}"

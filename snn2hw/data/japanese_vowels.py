@@ -128,3 +128,59 @@ def load_spikes(split: str) -> Dataset:
 def _is_frame(data: Dataset) -> NDArray[np.bool_]:
     assert data.length is not None
     return np.arange(data.x.shape[1]) < data.length[:, None]
+
+
+def _find_file(name: str) -> Path:
+    root = data_folder()
+    own = root / "japanese_vowels" / name if root is not None else None
+    if own is not None and own.is_file():
+        return own
+    # find_spec only locates the package: importing sktime takes seconds and is not needed
+    package = importlib.util.find_spec("sktime")
+    if package is None or package.origin is None:
+        looked = f"not in {own} and " if own is not None else ""
+        raise MissingDependencyError(
+            f"japanese_vowels: {name} is {looked}not in the sktime package, which is not"
+            " installed: run pip install 'snn2hw[examples]'"
+        )
+    path = Path(package.origin).parent / "datasets" / "data" / "JapaneseVowels" / name
+    if not path.is_file():
+        raise DataError(
+            f"japanese_vowels: looked for {path} and found none,"
+            " install an sktime release that carries it (tested: 1.2.0)"
+        )
+    return path
+
+
+@lru_cache(maxsize=len(SPLITS))
+def _load_file(path: Path, split: str) -> Dataset:
+    """Read a .ts file: a header up to @data, then a line an utterance.
+
+    A line holds the 12 channels and the label, divided by colons; a channel its values, divided by
+    commas. The result is shared between calls, so its arrays are made read-only.
+    """
+    rows, labels = [], []
+    _, found, body = path.read_text(encoding="utf-8").partition("@data\n")
+    if not found:
+        raise FileFormatError(f"{path}: has no line @data, it is not a .ts file: get it anew")
+    for number, line in enumerate(body.splitlines(), 1):
+        *channels, label = line.split(":")
+        try:
+            row = np.array([c.split(",") for c in channels], dtype=np.float32)
+            labels.append(int(label) - 1)
+        except ValueError as error:
+            raise FileFormatError(f"{path}: utterance {number} is broken: {error}") from error
+        if row.shape[0] != CHANNELS or not 1 <= row.shape[1] <= MAX_STEPS:
+            raise FileFormatError(
+                f"{path}: utterance {number} has shape {row.shape},"
+                f" expected {CHANNELS} channels of 1 to {MAX_STEPS} frames: get the file anew"
+            )
+        rows.append(row)
+    x = np.zeros((len(rows), MAX_STEPS, CHANNELS), dtype=np.float32)
+    for k, row in enumerate(rows):
+        x[k, : row.shape[1]] = row.T
+    length = np.array([row.shape[1] for row in rows], dtype=np.int64)
+    y = np.array(labels, dtype=np.int64)
+    for array in (x, y, length):
+        array.flags.writeable = False
+    return Dataset(f"japanese_vowels/{split}", x, y, CLASSES, DT_S, length)

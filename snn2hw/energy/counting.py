@@ -90,7 +90,7 @@ class Counted:
 
     def __rmul__(self, other: Any) -> Counted:
         """As ``__mul__``."""
-        return self * other
+        return self.__mul__(other)
 
     def __lshift__(self, other: Any) -> Counted:
         """One shift."""

@@ -85,9 +85,7 @@ SIGMOID: IntArray = np.rint(
 
 def argument(spikes: Any, spike_gain: Any, messages: Any, message_gain: Any, bias: Any) -> Any:
     """A gate's argument with 10 fraction bits, from the two sums that arrive and the bias."""
-    return (
-        shift_toward_zero(spikes * spike_gain + messages * message_gain, GATE_GAIN_SHIFT) + bias
-    )
+    return shift_toward_zero(spikes * spike_gain + messages * message_gain, GATE_GAIN_SHIFT) + bias
 
 
 def sigmoid(a: Any, table: Any) -> Any:

@@ -55,9 +55,7 @@ def quantize(
     data = check_data(graph.inputs[0].shape, calibration)
     ranges = execute(graph, data).ranges
     inputs = tuple(input_format(node, data) for node in graph.inputs)
-    formats = {
-        p.name: p.model.message_formats(p.params, ranges[p.name]) for p in graph.populations
-    }
+    formats = {p.name: p.model.message_formats(p.params, ranges[p.name]) for p in graph.populations}
     layers, synapses = [], []
     notes = [
         f"input {node.name}: {'signed' if node.signed else 'unsigned'} messages of {node.bits} "

@@ -104,9 +104,7 @@ def run_sample(
                 events = index[at : at + count]
                 target = acc[at_acc + at_row : at_acc + at_row + rows]
                 if exponent >= 0:
-                    deliver(
-                        target, weights[at_weight:], rows, events, value[at:], count, exponent
-                    )
+                    deliver(target, weights[at_weight:], rows, events, value[at:], count, exponent)
                 else:
                     # Loihi shifts the whole sum of the group, not each weight.
                     part[:rows] = 0
