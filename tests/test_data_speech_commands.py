@@ -1,0 +1,173 @@
+"""Arabic Speech Commands: splits, features and front end."""
+
+import re
+
+import numpy as np
+import pytest
+
+from snn2hw.data import audio, base
+from snn2hw.data import speech_commands as sc
+from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
+
+
+@pytest.fixture(scope="module")
+def splits():
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    try:
+        base.find_data(sc.FOLDER, sc.HOW)
+    except DataError as error:
+        pytest.skip(str(error))
+    return {name: sc.load_digits(name) for name in sc.SPLITS}
+
+
+def plain_log_mel(clip):
+    """The five steps of the module's text, by DFT matrix and hand-made triangles."""
+    padded = np.concatenate([np.zeros(128), clip, np.zeros(128)])
+    window = np.zeros(256)
+    window[28:228] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(200) / 200)
+    dft = np.exp(-2j * np.pi * np.outer(np.arange(129), np.arange(256)) / 256)
+    power = np.array(
+        [np.abs(dft @ (window * padded[80 * k : 80 * k + 256])) ** 2 for k in range(100)]
+    )
+    # Slaney: 200/3 Hz a mel up to 1 kHz = 15 mel, then 27 mel for a factor of 6.4
+    top = 15 + 27 * np.log(4000 / 1000) / np.log(6.4)
+    mel = np.linspace(0, top, 42)
+    hz = np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
+    bins = np.arange(129) * 8000 / 256
+    bands = np.zeros((100, 40))
+    for b in range(40):
+        low, mid, high = hz[b : b + 3]
+        rise, fall = (bins - low) / (mid - low), (high - bins) / (high - mid)
+        bands[:, b] = power @ (np.maximum(0, np.minimum(rise, fall)) * 2 / (high - low))
+    log = np.log(bands + 1e-6)
+    return (log[0::2] + log[1::2]) / 2
+
+
+def test_log_mel_equals_its_definition():
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    t = np.arange(8000) / 8000
+    rng = np.random.default_rng(0)
+    clip = 0.3 * np.sin(2 * np.pi * (300 + 900 * t) * t) + 0.01 * rng.normal(size=8000)
+    clip[:1000] = 0
+    got, wanted = audio.log_mel(clip.astype(np.float32)), plain_log_mel(clip)
+    assert got.shape == (50, 40)
+    assert got.dtype == np.float32
+    assert np.ptp(wanted) > 10
+    np.testing.assert_allclose(got, wanted, atol=2e-3)
+
+
+def test_log_mel_of_a_tone_peaks_at_its_frequency():
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000).astype(np.float32)
+    # 15 mel of 35.16, in 41 parts: between the centres of bands 16 and 17
+    assert set(audio.log_mel(tone)[5:45].argmax(1)) <= {16, 17}
+
+
+def test_counts_and_labels(splits):
+    assert {name: data.x.shape for name, data in splits.items()} == {
+        "train": (1800, 50, 40),
+        "val": (600, 50, 40),
+        "test": (400, 50, 40),
+    }
+    for data in splits.values():
+        assert len(set(np.bincount(data.y))) == 1
+        assert data.classes[3] == "three"
+        assert data.dt_s == 0.02
+
+
+def test_no_speaker_is_in_two_splits(splits):
+    speakers = {name: set(data.speaker) for name, data in splits.items()}
+    assert {name: len(who) for name, who in speakers.items()} == {"train": 18, "val": 6, "test": 4}
+    assert len(set.union(*speakers.values())) == 28
+
+
+def test_features_are_standardised_by_the_training_split(splits):
+    train = splits["train"].x
+    assert np.abs(train.mean((0, 1))).max() < 0.02  # what clipping at 4 leaves
+    assert np.abs(train.std((0, 1)) - 1).max() < 0.05
+    assert max(np.abs(data.x).max() for data in splits.values()) == 4.0
+    # by the training split, not each by its own
+    assert np.abs(splits["test"].x.mean((0, 1))).max() > 0.05
+
+
+def write_set(root, rate, suffix):
+    import soundfile
+
+    folder = root / sc.FOLDER
+    rows = {}
+    for number, split in enumerate(sc.SPLITS):
+        rows[split] = ["file,class"]
+        for word in ("zero", "two", "stop"):
+            name = f"dataset/{word}/0000000{number}_NO_01"
+            path = folder / f"{name}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            t = np.arange(rate) / rate
+            tone = np.sin(2 * np.pi * (300 + 100 * number) * t) * np.exp(-3 * t)
+            soundfile.write(path, tone * 0.5, rate)
+            rows[split].append(f"{name}.wav,{word}")
+        (folder / f"{split}.csv").write_text("\n".join(rows[split]) + "\n")
+
+
+def test_wav_at_16_khz_gives_the_samples_of_flac_at_8_khz(monkeypatch, tmp_path):
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    clips = []
+    for rate, suffix in ((8000, ".flac"), (16000, ".wav")):
+        root = tmp_path / suffix[1:]
+        write_set(root, rate, suffix)
+        monkeypatch.setenv("SNN2HW_DATA", str(root))
+        data = sc.load_digits("test")
+        assert data.y.tolist() == [0, 2]
+        assert data.speaker.tolist() == ["00000002"] * 2
+        assert data.x.shape == (2, 50, 40)
+        clips.append(audio.read_clip(sc._list_digits(root / sc.FOLDER, "test")[0][0]))
+    assert np.abs(clips[0]).max() > 0.4
+    np.testing.assert_allclose(clips[0][100:-100], clips[1][100:-100], atol=2e-3)
+    (tmp_path / "wav" / sc.FOLDER / "dataset" / "two" / "00000002_NO_01.wav").unlink()
+    with pytest.raises(DataError, match="00000002_NO_01 is there neither as"):
+        sc._list_digits(tmp_path / "wav" / sc.FOLDER, "test")
+
+
+def test_clips_are_padded_and_cut_to_a_second(tmp_path):
+    soundfile = pytest.importorskip("soundfile", reason="reading clips needs the [audio] extra")
+    for samples in (5000, 9000):
+        path = tmp_path / f"{samples}.wav"
+        soundfile.write(path, np.full((samples, 2), [0.5, 0.25]), 8000, subtype="FLOAT")
+        clip = audio.read_clip(path)
+        assert clip.shape == (8000,)
+        assert np.count_nonzero(clip == 0.375) == min(samples, 8000)
+    (tmp_path / "x.wav").write_bytes(b"not a sound")
+    with pytest.raises(FileFormatError, match=r"x.wav: cannot be read as audio"):
+        audio.read_clip(tmp_path / "x.wav")
+
+
+def test_absent_data_says_where_and_how(monkeypatch, tmp_path):
+    monkeypatch.delenv("SNN2HW_DATA", raising=False)
+    with pytest.raises(DataError, match="the environment variable SNN2HW_DATA is not set, set it"):
+        sc.load_digits("test")
+    monkeypatch.setenv("SNN2HW_DATA", str(tmp_path))
+    wanted = f"looked for the folder {tmp_path / sc.FOLDER} and found none, put it there: copy it"
+    with pytest.raises(DataError, match=re.escape(wanted)):
+        sc.load_digits("test")
+    (tmp_path / sc.FOLDER).mkdir()
+    with pytest.raises(DataError, match=r"train.csv cannot be read \(No such file"):
+        sc.load_digits("test")
+    for text, message in (("a,b\n1,2\n", "is not a table"), ("file,class\n", "names no clip")):
+        (tmp_path / sc.FOLDER / "train.csv").write_text(text)
+        with pytest.raises(FileFormatError, match=message):
+            sc.load_digits("test")
+
+
+def test_absent_extra_is_named(monkeypatch, tmp_path):
+    def absent(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(audio.importlib, "import_module", absent)
+    with pytest.raises(MissingDependencyError, match=r"soundfile.*pip install 'snn2hw\[audio\]'"):
+        audio.read_clip(tmp_path / "x.wav")
+
+
+def test_wrong_clip_length_and_unknown_split():
+    with pytest.raises(DataError, match=re.escape("has shape (16000,), give (8000,) at 8000 Hz")):
+        audio.log_mel(np.zeros(16000))
+    with pytest.raises(DataError, match='there is no split \'dev\', give one of "train", "val"'):
+        sc.load_digits("dev")
