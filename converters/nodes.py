@@ -1,7 +1,7 @@
 """Neurons that NIR does not have, as NIR nodes of ours.
 
-They follow NIR's own HDF5 layout, one group a node with all its parameters, so a file that holds one
-stays readable to others except for that node.
+They follow NIR's own HDF5 layout, one group a node with all its parameters, so a file that holds
+one stays readable to others except for that node.
 """
 
 from __future__ import annotations

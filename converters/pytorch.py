@@ -1,7 +1,7 @@
 """PyTorch models of snn2hw's layers to NIR, and back.
 
-A model is a ``torch.nn.Sequential`` (nested ones are flattened) of Linear, LIF, GPN, SequenceDropout
-and Readout; dropout is the identity in evaluation and leaves no node.
+A model is a ``torch.nn.Sequential`` (nested ones are flattened) of Linear, LIF, GPN,
+SequenceDropout and Readout; dropout is the identity in evaluation and leaves no node.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from snn2hw.converters.nodes import GPN as GPNNode
+from snn2hw.converters import nodes as extension
 from snn2hw.errors import GraphError, MissingDependencyError, ParameterError
 from snn2hw.topology import find_loop
 
@@ -41,8 +41,8 @@ def to_nir(model: Module, input_shape: tuple[int, ...], dt: float = 1e-3) -> nir
     input_shape: of one time step, such as (700,); dt: seconds that a time step of the model stands
     for (an LIF's tau, counted in steps, becomes tau * dt).
 
-    A spike is fired at v >= v_threshold by the layers and at v > v_threshold in NIR, so the threshold
-    written is the largest double below.
+    A spike is fired at v >= v_threshold by the layers and at v > v_threshold in NIR, so the
+    threshold written is the largest double below.
 
     Raises GraphError for a module that has no equivalent or does not fit its neighbour, and
     ParameterError for weights that are not finite.
@@ -133,7 +133,7 @@ def _export(name: str, module: Module, dt: float) -> tuple[nir.ir.NIRNode, int, 
         return node, n, n
     if isinstance(module, nn.GPN):
         weight, bias = _four_gates(module)
-        return GPNNode(weight, bias, dt), module.n_neurons, module.n_neurons
+        return extension.GPN(weight, bias, dt), module.n_neurons, module.n_neurons
     raise GraphError(
         f"module {name!r} is a {type(module).__name__}, which has no NIR node here; "
         "use Linear, LIF, GPN, SequenceDropout, Readout, in Sequential"
@@ -143,8 +143,9 @@ def _export(name: str, module: Module, dt: float) -> tuple[nir.ir.NIRNode, int, 
 def _four_gates(module: nn.GPN) -> tuple[Array, Array]:
     """All four gates, those that an ablation removed as constants or mirror images.
 
-    Without F and I both are sigmoid(0) = 1/2; without one of them it is 1 - sigmoid(a) = sigmoid(-a)
-    of the other; without T the threshold is sigmoid(40) = 1; without B the bypass is tanh(0) = 0.
+    Without F and I both are sigmoid(0) = 1/2; without one of them it is
+    1 - sigmoid(a) = sigmoid(-a) of the other; without T the threshold is sigmoid(40) = 1; without
+    B the bypass is tanh(0) = 0.
     """
     n, kept = module.n_neurons, module.gate_names
     weight = np.zeros((4 * n, 2 * n), dtype=np.float32)
@@ -207,7 +208,7 @@ def _import(name: str, graph: nir.NIRGraph, dt: float, last: bool) -> Module:
         if np.any(node.r != 1) or np.any(node.v_leak != reset):
             raise GraphError(f"node {name!r}: r is not 1 or v_leak not v_reset; nn.LIF has neither")
         return nn.LIF(node.tau.size, tau / dt, _above(threshold), reset)
-    if isinstance(node, GPNNode):
+    if isinstance(node, extension.GPN):
         layer = nn.GPN(node.gates_weight.shape[1] // 2)
         if layer.gates is not None:
             _fill(layer.gates, node.gates_weight, node.gates_bias)

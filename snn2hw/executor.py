@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snn2hw.errors import DataError, GraphError
-from snn2hw.graph import DiscreteGraph
+from snn2hw.graph import INPUT_PORT, DiscreteGraph
 from snn2hw.neurons.base import FloatArray, Ranges
 from snn2hw.topology import evaluation_order
 
@@ -57,7 +57,7 @@ def execute(graph: DiscreteGraph, x: npt.ArrayLike) -> FloatRun:
         if populations[name].model.main_output.is_spike
     }
     for t in range(time):
-        sent: dict[tuple[str, str], FloatArray] = {(source.name, "x"): data[:, t]}
+        sent: dict[tuple[str, str], FloatArray] = {(source.name, INPUT_PORT): data[:, t]}
         history.insert(0, sent)
         del history[depth:]
         for name in order:

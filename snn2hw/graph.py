@@ -19,6 +19,9 @@ from snn2hw.neurons.base import FloatArray, IntArray, NeuronModel, PortMap
 if TYPE_CHECKING:
     from snn2hw.simulator.run import Run
 
+INPUT_PORT = ""
+"""An input has one output port, without a name."""
+
 
 @dataclass(frozen=True)
 class InputNode:

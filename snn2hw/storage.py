@@ -1,8 +1,9 @@
 """FixedPointNetwork files: one self-contained HDF5 file of integers and what they mean.
 
-Layout, version 1: root attributes ``format`` ("snn2hw-fixed-point"), ``version`` and ``header`` (JSON:
-everything but the arrays); datasets ``layers/<k>/<param>`` (int32, (n,)) and ``synapses/<k>`` (int8,
-(rows, n_source)), k counting in the header's order. Names live in the header, so any name will do.
+Layout, version 1: root attributes ``format`` ("snn2hw-fixed-point") and ``version``; dataset
+``header`` (JSON: everything but the arrays); datasets ``layers/<k>/<param>`` (int32, (n,)) and
+``synapses/<k>`` (int8, (rows, n_source)), k counting in the header's order. Names live in the
+header, so any name will do.
 """
 
 from __future__ import annotations
@@ -22,27 +23,14 @@ from snn2hw.neurons import MODELS
 
 FORMAT = "snn2hw-fixed-point"
 VERSION = 1
+SCALARS = ("target", "dt_s", "method", "latency", "reset", "rounding", "decode", "source_hash")
 
 
 def header(net: FixedPointNetwork) -> dict[str, Any]:
     """Everything but the arrays, ready for JSON."""
     return {
-        **{
-            key: getattr(net, key)
-            for key in (
-                [
-                    "target",
-                    "dt_s",
-                    "method",
-                    "latency",
-                    "reset",
-                    "rounding",
-                    "decode",
-                    "source_hash",
-                    "notes",
-                ]
-            )
-        },
+        **{key: getattr(net, key) for key in SCALARS},
+        "notes": list(net.notes),
         "versions": dict(net.versions),
         "inputs": [vars(node) for node in net.inputs],
         "outputs": [vars(node) for node in net.outputs],
@@ -78,7 +66,10 @@ def save(net: FixedPointNetwork, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> FixedPointNetwork:
-    """Read a network. Raises FileFormatError for a truncated or foreign file, DataError if absent."""
+    """Read a network.
+
+    Raises DataError if there is no such file, FileFormatError if it is truncated or foreign.
+    """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -97,9 +88,9 @@ def load(path: str | Path) -> FixedPointNetwork:
                 )
             return _build(json.loads(file["header"][()]), file)
     except (OSError, KeyError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise FileFormatError(
-            f"{path}: truncated or damaged ({str(error).splitlines()[0] if str(error) else error!r});"
-            " write it again with 'snn2hw quantize'"
+            f"{path}: truncated or damaged ({reason}); write it again with 'snn2hw quantize'"
         ) from None
 
 
@@ -129,19 +120,9 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
         mantissa = _array(file, f"synapses/{k}", (rows, sizes[entry["source"]]), "i1")
         entry = {**entry, "target_ports": tuple(entry["target_ports"]), "mantissa": mantissa}
         synapses.append(Synapse(**entry))
-    keys = [
-        "target",
-        "dt_s",
-        "method",
-        "latency",
-        "reset",
-        "rounding",
-        "decode",
-        "source_hash",
-        "versions",
-    ]
     net = FixedPointNetwork(
-        **{key: said[key] for key in keys},
+        **{key: said[key] for key in SCALARS},
+        versions=said["versions"],
         inputs=inputs,
         layers=tuple(layers),
         synapses=tuple(synapses),

@@ -1,8 +1,8 @@
 """fold: what is linear before a neuron goes into the matrix that arrives there.
 
 A port map inside a layer (GPN's gates see the layer's own input current) becomes further rows of
-the arriving matrix, [W; M W], so that one event-driven synapse group serves current and gates and no
-hop is spent between them. A neuron's input gain multiplies the rows of its port.
+the arriving matrix, [W; M W], so that one event-driven synapse group serves current and gates and
+no hop is spent between them. A neuron's input gain multiplies the rows of its port.
 """
 
 from __future__ import annotations

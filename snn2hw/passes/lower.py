@@ -16,6 +16,7 @@ import numpy as np
 
 from snn2hw.errors import GraphError, ParameterError, Snn2hwError
 from snn2hw.graph import (
+    INPUT_PORT,
     DiscreteGraph,
     InputNode,
     OutputNode,
@@ -218,7 +219,7 @@ class _Lowering:
 
     def _main_port(self, source: str) -> str:
         kind = self.kinds[source]
-        return "x" if kind == "Input" else NIR_TYPES[kind].main_output.name
+        return INPUT_PORT if kind == "Input" else NIR_TYPES[kind].main_output.name
 
     def _linear(
         self, name: str, n_out: int, at: str

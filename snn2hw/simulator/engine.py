@@ -2,7 +2,7 @@
 
 This file is compiled by Numba, not imported as it stands: ``generate.py`` puts the neuron layers
 (``dispatch``, made from each model's ``step``) in front of it. All tables are int64 arrays whose
-columns are named in ``plan.py``; all sums are int32, which ``check_registers`` has shown to suffice.
+columns are named in ``plan.py``; all sums are int32, which ``check_registers`` shows to suffice.
 """
 
 # mypy: ignore-errors

@@ -72,7 +72,7 @@ def layer_source(model: NeuronModel, table_offsets: dict[str, int]) -> str:
 
 
 def dispatch_source(models: list[NeuronModel]) -> str:
-    """``dispatch(kind, ...)``: the layer function of the model whose place in MODELS is ``kind``."""
+    """``dispatch(kind, ...)``: the layer function of the model at place ``kind`` in MODELS."""
     lines = ["@njit(cache=True, nogil=True)"]
     lines += ["def dispatch(kind, n, state, acc, param, tables, out):"]
     for k, model in enumerate(models):

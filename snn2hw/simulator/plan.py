@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snn2hw.errors import GraphError
-from snn2hw.graph import FixedPointNetwork, Layer, Synapse
+from snn2hw.graph import INPUT_PORT, FixedPointNetwork, Layer, Synapse
 from snn2hw.neurons import MODELS
 from snn2hw.simulator.generate import tables
 from snn2hw.topology import evaluation_order
@@ -81,7 +81,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
 
     inputs, channel = [], 0
     for node in net.inputs:
-        inputs.append((channel, node.n, add_source(node.name, "x", node.n)))
+        inputs.append((channel, node.n, add_source(node.name, INPUT_PORT, node.n)))
         channel += node.n
     ports: list[tuple[int, int, int, int]] = []
     params: list[npt.NDArray[np.int32]] = []
@@ -104,10 +104,9 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         for k, state in enumerate(model.states):
             state_at[layer.name, state.name] = at_state + k * n
         params += [np.asarray(layer.params[param.name], dtype=np.int32) for param in model.params]
-        heads.append(
-            [kinds.index(model.name), n, at_state, at_acc, len(model.inputs), at_param, at_out]
-            + [0, 0, first_port, len(ports)]
-        )
+        kind = kinds.index(model.name)
+        head = [kind, n, at_state, at_acc, len(model.inputs), at_param, at_out]
+        heads.append([*head, 0, 0, first_port, len(ports)])
         at_state += len(model.states) * n
         at_acc += len(model.inputs) * n
         at_param += len(model.params) * n
@@ -129,10 +128,9 @@ def make_plan(net: FixedPointNetwork) -> Plan:
                 )
             source = source_of[synapse.source, synapse.source_port]
             n_rows, n_source = synapse.mantissa.shape
-            rows.append(
-                (source, n_rows, first * layer.n, at_weight, synapse.exponent, synapse.delay)
-                + (at_nonzero,)
-            )
+            at_row = first * layer.n
+            row = (source, n_rows, at_row, at_weight, synapse.exponent, synapse.delay)
+            rows.append((*row, at_nonzero))
             groups.append(synapse)
             weights.append(np.ascontiguousarray(synapse.mantissa.T).ravel())
             nonzero.append(np.count_nonzero(synapse.mantissa, axis=0).astype(np.int32))
