@@ -1,1 +1,8 @@
-""""""
+"""The report: one HTML page that shows what was converted, verified, counted and priced."""
+
+from __future__ import annotations
+
+from snn2hw.report.data import CheckResult, ReportData, Section
+from snn2hw.report.page import render, write_report
+
+__all__ = ["CheckResult", "ReportData", "Section", "render", "write_report"]
