@@ -1,1 +1,55 @@
-""""""
+"""The command line: ``snn2hw COMMAND``. One file a command; this one parses and reports errors.
+
+Exit status: 0 success, 1 a check that failed (mismatches, something to mend), 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import snn2hw
+from snn2hw.cli import demo, doctor, energy, info, quantize, report, run, verify
+from snn2hw.errors import Snn2hwError
+
+COMMANDS = {
+    "info": info,
+    "quantize": quantize,
+    "run": run,
+    "verify": verify,
+    "energy": energy,
+    "report": report,
+    "demo": demo,
+    "doctor": doctor,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser with every command; each module adds its own arguments."""
+    top = argparse.ArgumentParser(
+        prog="snn2hw",
+        description="From a trained spiking network to the integers a neuromorphic chip computes.",
+    )
+    top.add_argument("--version", action="version", version=f"snn2hw {snn2hw.__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or "").splitlines()[0]
+        command = commands.add_parser(name, help=summary, description=module.__doc__)
+        module.add_arguments(command)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status; errors of ours become one line on stderr."""
+    options = parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command].main(options)
+    except Snn2hwError as error:
+        sys.stderr.write(f"snn2hw {options.command}: error: {error}\n")
+        return 2
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        sys.stderr.write(f"snn2hw {options.command}: interrupted\n")
+        return 130

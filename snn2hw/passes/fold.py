@@ -30,9 +30,10 @@ def fold(graph: DiscreteGraph) -> DiscreteGraph:
             for k, projection in enumerate(projections):
                 if projection.target == population.name:
                     projections[k] = _with_gain(projection, port, factor)
-    done = f"gates folded into the arriving matrices of {', '.join(folded)}" if folded else "gains"
+    done = "fold: input gains multiplied into the arriving matrices"
+    done += f", port maps of {', '.join(folded)} too" if folded else ""
     return graph.with_note(
-        f"fold: {done}", populations=tuple(populations), projections=tuple(projections)
+        done, populations=tuple(populations), projections=tuple(projections)
     )
 
 

@@ -1,0 +1,106 @@
+"""What several commands share: loading networks and data, printing tables and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snn2hw.data.files import Labels, load_data
+from snn2hw.errors import DataError
+from snn2hw.graph import FixedPointNetwork
+from snn2hw.storage import load
+
+
+def add_network(command: argparse.ArgumentParser) -> None:
+    """NET and --data, for commands that run a network."""
+    command.add_argument("network", metavar="NET.h5", help="network made by 'snn2hw quantize'")
+    command.add_argument(
+        "--data", required=True, metavar="X", help=".npy, .npz, NIRData or SHD-layout HDF5"
+    )
+    command.add_argument("--samples", type=int, metavar="N", help="use the first N samples only")
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """--json, for commands whose answer a program may read."""
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def network_and_data(
+    options: argparse.Namespace, samples: int | None = None
+) -> tuple[FixedPointNetwork, npt.NDArray[Any], Labels | None]:
+    """The network, its data as messages, and labels where the file has them.
+
+    Real values are rounded to the messages of a network that takes real values; a network that
+    takes spikes gets the data as they are, and refuses fractions.
+    """
+    net = load(options.network)
+    node = net.input
+    x, y = load_data(options.data, node.shape, net.dt_s, node.name)
+    wanted = options.samples if options.samples is not None else samples
+    if wanted is not None:
+        if wanted < 1:
+            raise DataError(f"--samples {wanted} leaves no sample; give at least 1")
+        x, y = x[:wanted], y[:wanted] if y is not None else None
+    if node.signed and x.dtype.kind == "f":
+        encoded = net.encode(x)
+        clipped = int(np.count_nonzero(np.abs(x) > (node.high + 0.5) * node.unit))
+        if clipped:
+            say(f"note: {clipped} of {x.size} values are beyond calibration and were limited")
+        x = encoded
+    return net, x, y
+
+
+def say(text: str) -> None:
+    """A line for the person, on stderr, so that stdout stays what was asked for."""
+    sys.stderr.write(text + "\n")
+
+
+def show(text: str) -> None:
+    """A line of the answer, on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def show_json(value: Any) -> None:
+    """The answer as JSON, NumPy numbers included."""
+    show(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows in aligned columns; the first column to the left, the others to the right."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[k]) for line in [list(head), *lines]) for k in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        first = f"{cells[0]:<{widths[0]}}"
+        rest = (f"{c:>{w}}" for c, w in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([first, *rest]).rstrip()
+
+    return "\n".join([line(head), line(["-" * w for w in widths]), *(line(row) for row in lines)])
+
+
+def joules(value: float) -> str:
+    """Energy with an SI prefix, three digits."""
+    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}J"
+    return f"{value / 1e-12:.3g} pJ"
+
+
+def accuracy(predictions: npt.NDArray[Any], labels: Labels | None) -> float | None:
+    """Fraction right; None without labels."""
+    return None if labels is None else float(np.mean(predictions == labels))

@@ -1,0 +1,136 @@
+"""Data files for the command line: arrays, NIRData, and spikes in the layout of SHD.
+
+- ``.npy``: one array (batch, time, channels); ``.npz``: ``x`` and, if there, labels ``y``;
+- NIRData (HDF5, as ``nir.write_data`` writes it): the input node's observable;
+- SHD layout (HDF5): ``spikes/times`` (seconds) and ``spikes/units``, ``labels``.
+
+Events are counted into steps of the network's dt: step k holds times in [k dt, (k + 1) dt).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from snn2hw.errors import DataError, FileFormatError
+
+Labels = npt.NDArray[np.int64]
+
+EDGE = 1e-6
+"""A time this fraction of a step below a boundary counts as on it: times are rounded decimals."""
+
+
+def load_data(
+    path: str | Path, shape: tuple[int, ...], dt_s: float, node: str = "input"
+) -> tuple[npt.NDArray[Any], Labels | None]:
+    """Data and, where the file has them, labels.
+
+    shape: of one time step of the network's input; dt_s: its time step; node: the input's name,
+    which NIRData files use. Returns (batch, time, *shape) in the file's dtype (event counts are
+    uint16) and int64 (batch,) or None.
+
+    Raises DataError for a file that is not there or does not fit the network, FileFormatError for
+    one that is truncated or of an unknown kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        if path.suffix in (".npy", ".npz"):
+            x, y = _arrays(path)
+        elif h5py.is_hdf5(path):
+            x, y = _hdf5(path, int(np.prod(shape)), dt_s, node)
+        else:
+            raise FileFormatError(f"{path}: not .npy, .npz or HDF5; convert it to one of these")
+    except (OSError, KeyError, ValueError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else repr(error)
+        raise FileFormatError(f"{path}: truncated or foreign ({reason}); write it again") from None
+    if x.ndim >= 2 and x.shape[2:] != shape and x[0, 0].size == int(np.prod(shape)):
+        x = x.reshape(*x.shape[:2], *shape)
+    if y is not None and y.shape != x.shape[:1]:
+        raise DataError(f"{path}: {len(x)} samples and labels of shape {y.shape}; give one each")
+    return x, y
+
+
+def _arrays(path: Path) -> tuple[npt.NDArray[Any], Labels | None]:
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded, None
+    with loaded as archive:
+        if "x" not in archive:
+            raise DataError(f"{path}: no array 'x' in it, only {', '.join(archive)}; name it x")
+        y = archive["y"].astype(np.int64) if "y" in archive else None
+        return archive["x"], y
+
+
+def _hdf5(
+    path: Path, channels: int, dt_s: float, node: str
+) -> tuple[npt.NDArray[Any], Labels | None]:
+    with h5py.File(path, "r") as file:
+        if file.attrs.get("__type__") == "NIRGraphData":
+            return _nir_data(path, file, channels, dt_s, node), None
+        if "spikes/times" not in file or "spikes/units" not in file:
+            raise FileFormatError(
+                f"{path}: HDF5, but neither NIRData nor the layout of SHD (spikes/times, "
+                "spikes/units); convert it to one of these or to .npy"
+            )
+        times, units = list(file["spikes/times"]), list(file["spikes/units"])
+        y = file["labels"][()].astype(np.int64) if "labels" in file else None
+    last = max((float(t.max()) for t in times if len(t)), default=0.0)
+    steps = int(np.floor(last / dt_s + EDGE)) + 1
+    x = np.zeros((len(times), steps, channels), dtype=np.uint16)
+    for sample, (t, unit) in enumerate(zip(times, units, strict=True)):
+        _count(path, x[sample], np.asarray(t, dtype=np.float64), np.asarray(unit), 1, dt_s)
+    return x, y
+
+
+def _nir_data(
+    path: Path, file: h5py.File, channels: int, dt_s: float, node: str
+) -> npt.NDArray[Any]:
+    nodes = file["nodes"]
+    if node not in nodes:
+        raise DataError(f"{path}: no data for node {node!r}, only for {', '.join(nodes)}")
+    observables = nodes[node]["observables"]
+    if len(observables) != 1:
+        raise DataError(
+            f"{path}: node {node!r} has {len(observables)} observables; keep the one to feed in"
+        )
+    group = next(iter(observables.values()))
+    kind = group.attrs["__type__"]
+    if kind == "TimeGriddedData":
+        dt = float(group.attrs["dt"])
+        if abs(dt - dt_s) > 1e-6 * dt_s:
+            raise DataError(f"{path}: steps of {dt:g} s and the network has {dt_s:g} s; resample")
+        return np.asarray(group["data"][()])
+    idx, time = group["idx"][()], group["time"][()]
+    value = group["value"][()] if kind == "ValuedEventData" else np.ones_like(idx)
+    steps = int(np.ceil(float(group.attrs["t_max"]) / dt_s - EDGE))
+    x = np.zeros((len(idx), max(steps, 1), channels), dtype=value.dtype)
+    for sample in range(len(idx)):
+        real = idx[sample] >= 0
+        _count(path, x[sample], time[sample][real], idx[sample][real], value[sample][real], dt_s)
+    return x
+
+
+def _count(
+    path: Path,
+    x: npt.NDArray[Any],
+    times: npt.NDArray[np.float64],
+    units: npt.NDArray[Any],
+    value: Any,
+    dt_s: float,
+) -> None:
+    """Add events to the (time, channels) array of one sample."""
+    if units.size and (units.min() < 0 or units.max() >= x.shape[1]):
+        raise DataError(
+            f"{path}: channels up to {units.max()} and the network has {x.shape[1]}; "
+            "use data of the network's channels"
+        )
+    step = np.floor(times / dt_s + EDGE).astype(np.int64)
+    if step.size and (step.min() < 0 or step.max() >= x.shape[0]):
+        raise DataError(f"{path}: an event at {times.max():g} s is outside the recording")
+    np.add.at(x, (step, units.astype(np.int64)), value)
