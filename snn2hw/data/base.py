@@ -33,7 +33,7 @@ class Dataset:
     """
 
     name: str
-    x: NDArray[np.generic]
+    x: NDArray[np.number]
     y: NDArray[np.int64]
     classes: tuple[str, ...]
     dt_s: float

@@ -20,11 +20,24 @@ except ModuleNotFoundError as error:  # pragma: no cover - needs an environment 
         "snn2hw.nn needs torch, which is not installed: run pip install 'snn2hw[torch]'"
     ) from error
 
+from snn2hw.nn.checkpoint import load_checkpoint, save_checkpoint
 from snn2hw.nn.dropout import SequenceDropout
 from snn2hw.nn.gpn import GPN
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.surrogate import ATan, spike
-from snn2hw.nn.training import accuracy, train
+from snn2hw.nn.training import accuracy, predict, train
 
-__all__ = ["GPN", "LIF", "ATan", "Readout", "SequenceDropout", "accuracy", "spike", "train"]
+__all__ = [
+    "GPN",
+    "LIF",
+    "ATan",
+    "Readout",
+    "SequenceDropout",
+    "accuracy",
+    "load_checkpoint",
+    "predict",
+    "save_checkpoint",
+    "spike",
+    "train",
+]

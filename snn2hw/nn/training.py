@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from snn2hw.nn._checks import check_size
 
 def train(
     model: nn.Module,
-    x: NDArray[np.generic],
+    x: NDArray[np.number],
     y: NDArray[np.integer],
     *,
     epochs: int,
@@ -24,6 +25,7 @@ def train(
     batch_size: int,
     seed: int,
     weight_decay: float = 0.0,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
     progress: bool | None = None,
     label: str = "train",
 ) -> list[float]:
@@ -43,6 +45,8 @@ def train(
         batch_size: samples a step; the last batch of an epoch may be smaller.
         seed: seed of all random numbers.
         weight_decay: decay of the weight matrices, per unit of learning rate.
+        augment: changes a batch of inputs, float32 (batch, time, channels), before the model sees
+            it; it draws from torch's global random state, which `seed` sets.
         progress: show a bar on stderr; None: only where stderr is a terminal.
         label: text in front of the bar.
 
@@ -82,7 +86,8 @@ def train(
             order = torch.randperm(len(inputs), generator=shuffle)
             for start in range(0, len(inputs), batch_size):
                 batch = order[start : start + batch_size]
-                loss = nn.functional.cross_entropy(model(inputs[batch]), labels[batch])
+                seen = inputs[batch] if augment is None else augment(inputs[batch])
+                loss = nn.functional.cross_entropy(model(seen), labels[batch])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -100,7 +105,7 @@ def train(
 
 
 def predict(
-    model: nn.Module, x: NDArray[np.generic], *, batch_size: int = 256
+    model: nn.Module, x: NDArray[np.number], *, batch_size: int = 256
 ) -> NDArray[np.float32]:
     """Return the scores of a model in evaluation mode, without gradients.
 
@@ -129,7 +134,7 @@ def predict(
 
 def accuracy(
     model: nn.Module,
-    x: NDArray[np.generic],
+    x: NDArray[np.number],
     y: NDArray[np.integer],
     *,
     batch_size: int = 256,
@@ -143,12 +148,18 @@ def accuracy(
 
 
 def _tensors(
-    x: NDArray[np.generic], y: NDArray[np.integer], where: str
+    x: NDArray[np.number], y: NDArray[np.integer], where: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     if x.ndim != 3 or len(x) < 1 or y.shape != x.shape[:1]:
         raise DataError(
             f"{where}: x has shape {x.shape} and y {y.shape},"
             " give (batch, time, channels) and (batch,)"
+        )
+    broken = ~np.isfinite(x).all((1, 2))
+    if broken.any():
+        raise DataError(
+            f"{where}: x holds NaN or infinite values in sample {broken.argmax()},"
+            " mend or leave it out"
         )
     inputs = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
     return inputs, torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64))
