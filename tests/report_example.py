@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snn2hw.energy import estimate
-from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
+from snn2hw.graph import INPUT_PORT, FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
 from snn2hw.neurons import MODELS
 from snn2hw.neurons.gpn import GATES
 from snn2hw.report import ReportData, Section
@@ -40,7 +40,7 @@ def lif_network(rng: np.random.Generator, name: str = "hidden") -> FixedPointNet
         rng,
         hidden,
         (
-            Synapse(f"in->{name}", "in", "", name, ("a",), into, 5, 0, 1),
+            Synapse(f"in->{name}", "in", INPUT_PORT, name, ("a",), into, 5, 0, 1),
             Synapse(f"{name}->{name}", name, "s", name, ("a",), loop, 2, 1, 1),
         ),
     )
@@ -61,7 +61,7 @@ def gpn_network(rng: np.random.Generator) -> FixedPointNetwork:
         rng,
         hidden,
         (
-            Synapse("in->gated", "in", "", "gated", ("x", *GATES), into, 0, 0, 1),
+            Synapse("in->gated", "in", INPUT_PORT, "gated", ("x", *GATES), into, 0, 0, 1),
             Synapse("gated.m->gated", "gated", "m", "gated", recurrent, loop, 0, 1, 1),
         ),
     )

@@ -14,22 +14,29 @@ from snn2hw.report.data import ReportData
 GROUPS = ("synapses", "neurons", "messages", "memory")
 """Groups of lines, in the order in which bars are stacked."""
 
+AT_LEAST = "≥" + form.NARROW_SPACE
+
 View = dict[str, Any]
 
 
 def energy_text(bill: Bill) -> Markup:
     """The total, or why there is none."""
     if bill.total_j is None:
-        return Markup("no total <small>{} of it priced</small>").format(
-            form.data(bill.priced_j, form.joules(bill.priced_j))
+        # "neuron updates, active" and "..., idle" are one thing to say in a summary.
+        without = dict.fromkeys(
+            f"{item.what.partition(',')[0]} of {item.layer}" for item in bill.unpriced
         )
-    sign = "≥ " if bill.at_least else ""
+        return Markup("no total <small>{} without {}</small>").format(
+            form.data(bill.priced_j, form.joules(bill.priced_j)), ", ".join(without)
+        )
+    sign = AT_LEAST if bill.at_least else ""
     return form.data(bill.total_j, sign + form.joules(bill.total_j))
 
 
 def bill_view(bill: Bill, anchor: str) -> View:
     """One bill as bars and lines. anchor: its id on the page."""
-    by_layer = {name: bill.by_group(name) for name in bill.layers}
+    charged = {item.layer for item in bill.items}
+    by_layer = {name: bill.by_group(name) for name in bill.layers if name in charged}
     widest = max((sum(groups.values()) for groups in by_layer.values()), default=0.0) or 1.0
     terms = sorted(bill.by_term().items(), key=lambda pair: -pair[1])
     unpriced = {item.what for item in bill.unpriced}
@@ -101,18 +108,23 @@ def profile_view(data: ReportData, name: str) -> View:
         "technology": profile.technology,
         "prices": [_price(price, TERMS[profile.account][price.term]) for price in prices.values()],
         "not_included": profile.not_included,
+        "grades": [
+            (grade, meaning)
+            for grade, meaning in GRADES.items()
+            if grade in {price.grade for price in prices.values()}
+        ],
     }
 
 
 def _price(price: Price, what: str) -> View:
     amounts = [
-        form.joules(joules) + (f" at {form.count(size / 1024)} KB" if size else "")
-        for size, joules in price.points
+        form.joules(joules) + (f" at {form.size(capacity)}" if capacity else "")
+        for capacity, joules in price.points
     ]
     return {
         "what": what,
-        "price": ("≥ " if price.at_least else "") + ", ".join(amounts),
-        "grade": f"{price.grade}: {GRADES[price.grade]}",
+        "price": (AT_LEAST if price.at_least else "") + ", ".join(amounts),
+        "grade": price.grade,
         "source": price.source,
         "assumption": price.assumption,
     }

@@ -31,6 +31,18 @@ def count(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
+def size(n_bytes: float) -> str:
+    """Bytes in KB or MB of 1024: "32 KB", "1 MB"."""
+    kilo = n_bytes / 1024
+    value, unit = (kilo / 1024, "MB") if kilo >= 1024 else (kilo, "KB")
+    return f"{value:g}{NARROW_SPACE}{unit}"
+
+
+def model(name: str) -> str:
+    """Name of a neuron model as readers know it: abbreviations in capitals."""
+    return name.upper() if len(name) <= 4 else name
+
+
 def percent(fraction: float) -> str:
     """A fraction as percent with one decimal."""
     return f"{100 * fraction:.1f}{NARROW_SPACE}%"

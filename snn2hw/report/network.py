@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, Synapse
+from snn2hw.report.form import model
 
 WIDTH = 360
 LEFT, RIGHT = 26, 246
@@ -22,8 +23,11 @@ class _Box:
     kind: str
 
 
-def draw_network(net: FixedPointNetwork) -> Markup:
-    """An SVG figure, 360 units wide, readable at the width of a phone."""
+def draw_network(net: FixedPointNetwork, key: str = "net") -> Markup:
+    """An SVG figure, 360 units wide, readable at the width of a phone.
+
+    key: tells the drawings of one page apart.
+    """
     order = [i.name for i in net.inputs] + [layer.name for layer in net.layers]
     boxes = [_input(node) for node in net.inputs] + [_layer(node) for node in net.layers]
     tops: list[int] = []
@@ -52,11 +56,12 @@ def draw_network(net: FixedPointNetwork) -> Markup:
         parts.append(_far(synapse, tops[source], tops[target], lane))
     parts.append(_draw_output(net, [tops[order.index(o.source)] for o in net.outputs], y))
     return Markup(
-        '<svg class="network" viewBox="0 0 {} {}" role="img" aria-label="Drawing of the network">'
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        '<svg class="network" viewBox="0 0 {} {}" style="--tip: url(#{}-tip)" '
+        'role="img" aria-label="Drawing of the network">'
+        '<defs><marker id="{}-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto-start-reverse"><path d="M0 0.5L8 4L0 7.5z"/></marker></defs>'
         "{}</svg>"
-    ).format(WIDTH, y + GAP + 30, Markup("").join(parts))
+    ).format(WIDTH, y + GAP + 30, key, key, Markup("").join(parts))
 
 
 def describe_weights(synapse: Synapse) -> str:
@@ -76,7 +81,7 @@ def _input(node: InputFormat) -> _Box:
 
 
 def _layer(layer: Layer) -> _Box:
-    return _Box(layer.name, f"{layer.model.name.upper()} · {layer.n} neurons", "layer")
+    return _Box(layer.name, f"{model(layer.model.name)} · {layer.n} neurons", "layer")
 
 
 def _between(net: FixedPointNetwork, order: list[str], k: int) -> list[Synapse]:

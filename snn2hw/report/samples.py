@@ -9,7 +9,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from snn2hw.report.data import Section
-from snn2hw.report.form import count
+from snn2hw.report.form import count, model
 from snn2hw.report.traces import Band, lines, raster, running_mean
 
 STATE_CURVES = 3
@@ -43,7 +43,7 @@ def _bands(section: Section, sample: int, marks: int) -> list[Band]:
         if layer.name in run.spikes.packed:
             packed = run.spikes.packed[layer.name][sample]
             events = np.unpackbits(packed, axis=-1, count=layer.n, bitorder="little")
-            bands.append(_band(layer.name, layer.model.name.upper(), events, marks))
+            bands.append(_band(layer.name, model(layer.model.name), events, marks))
     return bands
 
 
@@ -81,6 +81,7 @@ def _states(section: Section, sample: int) -> list[tuple[str, Markup]]:
             busiest = np.argsort(-np.abs(values.astype(np.int64)).sum(axis=0), kind="stable")
             chosen = np.sort(busiest[:STATE_CURVES])
             unit = section.net.layer(layer).units.get(name, 1.0)
-            label = f"{name} of {layer}, neurons {', '.join(map(str, chosen.tolist()))}"
+            numbers = ", ".join(map(str, chosen.tolist()))
+            label = f"{name} of {layer}, neurons {numbers} (the first in colour)"
             figures.append((label, lines(label, values[:, chosen] * unit, strong=(0,))))
     return figures

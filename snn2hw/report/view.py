@@ -42,7 +42,7 @@ def section_view(section: Section, anchor: str, marks: int) -> View:
         "anchor": anchor,
         "title": section.title,
         "description": section.description,
-        "drawing": draw_network(net),
+        "drawing": draw_network(net, anchor),
         "facts": _facts(section),
         "cards": _cards(section),
         "verdict": verdict(section),
@@ -206,7 +206,7 @@ def _layers(section: Section) -> list[list[Any]]:
         rows.append(
             [
                 layer.name,
-                layer.model.upper(),
+                form.model(layer.model),
                 form.count(layer.neurons),
                 per_inference(updates, section),
                 form.percent(idle / updates) if updates else form.NONE,
