@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from snn2hw.energy import load_profile, profile_names
+from snn2hw.energy import load_profile, operations, profile_names
+from snn2hw.energy.profile import parse_profile
 from snn2hw.errors import ProfileError
+from snn2hw.neurons import MODELS
 
 
 def good() -> dict[str, Any]:
@@ -169,3 +172,12 @@ def test_an_all_in_figure_may_stand_alone(tmp_path: Path) -> None:
     del data["terms"]["spike_in_tile"]
     data["terms"]["synaptic_operation"]["grade"] = "A"
     assert load_profile(write(tmp_path, data)).prices["synaptic_operation"].grade == "A"
+
+
+def test_the_documentation_says_what_the_code_does() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "energy.md").read_text(encoding="utf-8")
+    example = text.split("```json\n")[1].split("```")[0]
+    assert parse_profile(example, "docs/energy.md").name == "my-chip"
+    rows = re.findall(r"^\| (\w+) \|((?: \d+ \|){7})$", text, re.MULTILINE)
+    said = {name.lower(): [int(n) for n in re.findall(r"\d+", counts)] for name, counts in rows}
+    assert said == {name: list(operations(model).values()) for name, model in MODELS.items()}
