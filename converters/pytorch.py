@@ -118,9 +118,9 @@ def _export(name: str, module: Module, dt: float) -> tuple[nir.ir.NIRNode, int, 
         module = module.linear
     if isinstance(module, torch.nn.Linear):
         weight = _numpy(module.weight)
-        if module.bias is None:
-            return nir.Linear(weight), module.in_features, module.out_features
-        return nir.Affine(weight, _numpy(module.bias)), module.in_features, module.out_features
+        bias: torch.Tensor | None = module.bias
+        node = nir.Linear(weight) if bias is None else nir.Affine(weight, _numpy(bias))
+        return node, module.in_features, module.out_features
     if isinstance(module, nn.LIF):
         n = module.n_neurons
         node = nir.LIF(
@@ -198,7 +198,7 @@ def _import(name: str, graph: nir.NIRGraph, dt: float, last: bool) -> Module:
         if not last or bias is None:
             return linear
         output = next(n for n in graph.nodes.values() if isinstance(n, nir.Output))
-        readout = nn.Readout(*node.weight.shape[::-1], mode=_decode(output))
+        readout = nn.Readout(node.weight.shape[1], node.weight.shape[0], _decode(output))
         readout.linear = linear
         return readout
     if isinstance(node, nir.LIF):

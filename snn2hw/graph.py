@@ -5,10 +5,10 @@ A pass takes one and returns a new one with a note of what it changed; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 
 INPUT_PORT = ""
 """An input has one output port, without a name."""
+
+
+class Node(Protocol):
+    """What inputs and layers of either network have in common."""
+
+    @property
+    def name(self) -> str:
+        """Unique within the network."""
+
+    @property
+    def n(self) -> int:
+        """Number of channels or neurons."""
+
+
+NodeType = TypeVar("NodeType", bound=Node)
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,8 @@ class DiscreteGraph:
 
     def size(self, name: str) -> int:
         """Number of channels of an input or neurons of a population."""
-        return next(node.n for node in (*self.inputs, *self.populations) if node.name == name)
+        nodes: tuple[Node, ...] = (*self.inputs, *self.populations)
+        return _named(nodes, name).n
 
     def into(self, name: str) -> tuple[Projection, ...]:
         """Projections that end at a population, in order."""
@@ -212,7 +228,8 @@ class FixedPointNetwork:
 
     def size(self, name: str) -> int:
         """Number of channels of an input or neurons of a layer."""
-        return next(node.n for node in (*self.inputs, *self.layers) if node.name == name)
+        nodes: tuple[Node, ...] = (*self.inputs, *self.layers)
+        return _named(nodes, name).n
 
     def into(self, name: str) -> tuple[Synapse, ...]:
         """Synapse groups that end at a layer, in order."""
@@ -268,7 +285,7 @@ class FixedPointNetwork:
         save(self, path)
 
 
-def _named(nodes: tuple[Any, ...], name: str) -> Any:
+def _named(nodes: Iterable[NodeType], name: str) -> NodeType:
     for node in nodes:
         if node.name == name:
             return node

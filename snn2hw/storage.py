@@ -18,7 +18,7 @@ import numpy as np
 
 from snn2hw.errors import DataError, FileFormatError, TargetError
 from snn2hw.files import atomic
-from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
+from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, Node, OutputNode, Synapse
 from snn2hw.neurons import MODELS
 
 FORMAT = "snn2hw-fixed-point"
@@ -113,7 +113,8 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
     inputs = tuple(
         InputFormat(**{**entry, "shape": tuple(entry["shape"])}) for entry in said["inputs"]
     )
-    sizes = {node.name: node.n for node in (*inputs, *layers)}
+    nodes: tuple[Node, ...] = (*inputs, *layers)
+    sizes = {node.name: node.n for node in nodes}
     synapses = []
     for k, entry in enumerate(said["synapses"]):
         rows = len(entry["target_ports"]) * sizes[entry["target"]]

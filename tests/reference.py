@@ -1,7 +1,7 @@
 """A slow integer simulator of FixedPointNetwork, written again from the equations.
 
-Other simulators are held against it. It shares no arithmetic with snn2hw: neurons are written here again from the docstrings of
-``snn2hw.neurons``, one step at a time, in 64-bit NumPy with plain loops. Time is logical time.
+Other simulators are held against it. It shares no arithmetic with snn2hw: neurons are written here
+again from the docstrings of ``snn2hw.neurons``, one step at a time, in 64-bit NumPy with plain loops. Time is logical time.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ def gpn(p: dict[str, np.ndarray], state: dict[str, np.ndarray], *a: np.ndarray) 
     messages = dict(zip("fibt", gates[4:], strict=True))
 
     def argument(gate: str) -> np.ndarray:
-        both = spikes[gate] * p[f"{gate}_gain"] + messages[gate] * p[f"{gate}_rec_gain"]
+        both = 16 * spikes[gate] * p[f"{gate}_gain"] + messages[gate] * p[f"{gate}_rec_gain"]
         return div_toward_zero(both, 18) + p[f"{gate}_bias"]
 
     forget, write, threshold = (sigmoid_of(argument(gate)) for gate in "fit")
     bypass = 2 * sigmoid_of(2 * argument("b")) - 4096
-    x, clips_x = clip24(div_toward_zero(x_in * p["x_gain"], 14) + p["x_bias"])
+    x, clips_x = clip24(div_toward_zero(x_in * p["x_gain"], 10) + p["x_bias"])
     h, clips_h = clip24(div_toward_zero(forget * state["v"], 12) + div_toward_zero(write * x, 12))
     s = h >= 4 * threshold
     v, clips_v = clip24(np.where(s, 0, h) + 4 * bypass)

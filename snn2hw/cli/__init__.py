@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status; errors of ours become one line on stderr."""
     options = parser().parse_args(arguments)
     try:
-        return COMMANDS[options.command].main(options)
+        return int(COMMANDS[options.command].main(options))
     except Snn2hwError as error:
         sys.stderr.write(f"snn2hw {options.command}: error: {error}\n")
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +37,10 @@ def main(options: argparse.Namespace) -> int:
     record = tuple(name for name in options.record.split(",") if name)
     result = net.run(x, record, aligned=not options.raw)
     if options.output:
-        arrays = {"output": result.output, "logits": result.logits}
+        arrays: dict[str, Any] = {"output": result.output, "logits": result.logits}
         arrays |= {f"spikes/{name}": values for name, values in result.spikes.items()}
-        for layer, states in result.state.items():
-            arrays |= {f"state/{layer}/{name}": values for name, values in states.items()}
+        for owner, states in result.state.items():
+            arrays |= {f"state/{owner}/{name}": values for name, values in states.items()}
         with atomic(options.output) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays)
         say(f"wrote {options.output}")
@@ -62,7 +63,7 @@ def main(options: argparse.Namespace) -> int:
     show(f"{activity.samples} samples of {activity.steps} steps")
     if right is not None:
         show(f"accuracy {right:.2%}")
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for layer in activity.layers:
         synops = sum(int(s.synops.sum()) for s in activity.into(layer.name))
         overflows = result.overflows[layer.name]

@@ -10,8 +10,8 @@ synaptic input, one part from the layer's input spikes (the x-part, folded into 
 and one from the layer's own messages of v, one step old, which is when the gates need it. Every
 row of weights has its own scale, undone by a multiplication (``*_gain``) in the neuron::
 
-    a_G = trunc0((G_in G_gain + G_rec G_rec_gain) / 2^18) + G_bias,   limited to [-8, 8)
-    x   = clip24(trunc0(x_in x_gain / 2^14) + x_bias)
+    a_G = trunc0((2^4 G_in G_gain + G_rec G_rec_gain) / 2^18) + G_bias,   limited to [-8, 8)
+    x   = clip24(trunc0(x_in x_gain / 2^10) + x_bias)
     h   = clip24(trunc0(F v / 2^12) + trunc0(I x / 2^12));   s = h >= 4 T
     v  <- clip24((0 if s else h) + 4 B);   m = clip12(round(v / 2^message_shift))
 
@@ -62,11 +62,19 @@ GATES = ("f", "i", "b", "t")
 V_FRACTION = 14
 GATE_FRACTION = 10
 UNIT_FRACTION = 12
-X_GAIN_SHIFT = 14
-GATE_GAIN_SHIFT = 18
+X_GAIN_SHIFT = 10
+GATE_GAIN_SHIFT = 14
+MESSAGE_GAIN_SHIFT = 18
+"""A message of v is worth little, so its gain has more fraction bits than that of a spike."""
+
 MESSAGE_BITS = 12
 SEGMENT_BITS = 7
 """A segment of the sigmoid's table is 2**7 / 2**10 = 1/8 wide."""
+
+GAIN_FRACTION = {"x": V_FRACTION + X_GAIN_SHIFT} | {
+    gate: GATE_FRACTION + GATE_GAIN_SHIFT for gate in GATES
+}
+"""Fraction bits of the gains of the ports that spikes arrive at."""
 
 ARGUMENT_LIMIT = 8 << GATE_FRACTION
 REGISTER_MAX = (1 << (STATE_BITS - 1)) - 1
@@ -85,7 +93,8 @@ SIGMOID: IntArray = np.rint(
 
 def argument(spikes: Any, spike_gain: Any, messages: Any, message_gain: Any, bias: Any) -> Any:
     """A gate's argument with 10 fraction bits, from the two sums that arrive and the bias."""
-    return shift_toward_zero(spikes * spike_gain + messages * message_gain, GATE_GAIN_SHIFT) + bias
+    scaled = (spikes * spike_gain) << (MESSAGE_GAIN_SHIFT - GATE_GAIN_SHIFT)
+    return shift_toward_zero(scaled + messages * message_gain, MESSAGE_GAIN_SHIFT) + bias
 
 
 def sigmoid(a: Any, table: Any) -> Any:
@@ -218,7 +227,7 @@ def quantize(
             scales[port] = np.maximum(scales[port], rows[k * n : (k + 1) * n] / WEIGHT_LIMIT)
     integers: dict[str, IntArray] = {}
     for port in ports:
-        bits = V_FRACTION + X_GAIN_SHIFT if port == "x" else GATE_FRACTION + GATE_GAIN_SHIFT
+        bits = GAIN_FRACTION.get(port, GATE_FRACTION + MESSAGE_GAIN_SHIFT)
         gain = np.ceil(scales[port] * 2.0**bits)
         if np.any(gain > REGISTER_MAX):
             raise TargetError(

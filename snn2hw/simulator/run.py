@@ -163,4 +163,5 @@ class Run:
     @property
     def predictions(self) -> npt.NDArray[np.int64]:
         """Index of the largest logit per sample, the first of equals; shape (batch,)."""
-        return np.argmax(self.logits.reshape(len(self.logits), -1), axis=1).astype(np.int64)
+        flat = self.logits.reshape(len(self.logits), -1)
+        return np.asarray(np.argmax(flat, axis=1), dtype=np.int64)

@@ -51,7 +51,7 @@ def simulate(
     act_synapses = np.zeros((batch, len(plan.groups), 2), dtype=np.int64)
     table = [(int(c.from_out), c.first, c.n, c.to) for c in copies]
     before = numba.get_num_threads()
-    numba.set_num_threads(min(threads or before, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads or before, before))
     try:
         engine().run_batch(
             data,
