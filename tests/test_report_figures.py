@@ -18,8 +18,8 @@ from snn2hw.report.traces import lines, raster, running_mean
 def decoded(svg: str, time: int, rows: int) -> np.ndarray:
     """Events from the strokes of a raster."""
     events = np.zeros((time, rows), dtype=bool)
-    for start, row, length in re.findall(r"M(\d+) (\d+)\.5h([\d.]+)", svg):
-        events[int(start) : int(start) + round(float(length) + 0.2), int(row)] = True
+    for start, row, length in re.findall(r"M(\d+) (\d+)\.5h(\d+)", svg):
+        events[int(start) : int(start) + int(length), int(row)] = True
     return events
 
 
@@ -103,6 +103,7 @@ def test_other_formats() -> None:
     assert (count(0), count(7), count(7.25), count(0.0625)) == ("0", "7", "7.2", "0.062")
     assert percent(0.9375) == "93.8\u202f%"
     assert (points(-0.0104), points(0.003)) == ("\u22121.0 points", "+0.3 points")
+    assert (points(0.0), points(-1e-5)) == ("±0.0 points", "±0.0 points")
     assert (size(8192), size(2**20)) == ("8\u202fKB", "1\u202fMB")
     assert (model("lif"), model("readout")) == ("LIF", "readout")
     assert str(data(0.5, "<b>")) == '<data value="0.5">&lt;b&gt;</data>'

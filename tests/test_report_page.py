@@ -203,6 +203,13 @@ def test_parts_that_do_not_belong_together(data: ReportData) -> None:
         replace(lif, samples=(0, 6))
 
 
+def test_the_first_three_samples_are_drawn_unless_said(data: ReportData) -> None:
+    three = replace(data.sections[0], samples=None)
+    assert three.shown == (0, 1, 2)
+    text = render(replace(data, sections=(three,)))
+    assert text.count('<figure class="sample"') == 3
+
+
 def test_given_accuracy_goes_before_labels(data: ReportData) -> None:
     assert replace(data.sections[0], accuracy_fixed=0.5).accuracy == 0.5
     assert replace(data.sections[0], labels=None).accuracy is None

@@ -25,8 +25,8 @@ MAX_STEPS = 29
 DT_S = 6.4e-3
 CLASSES = tuple(f"speaker {k}" for k in range(1, 10))
 
-FIELDS_PER_CHANNEL = 8
-FIRING_FIELDS = 3
+FIELDS_PER_CHANNEL = 12
+FIRING_FIELDS = 6
 
 
 def load(split: str) -> Dataset:
@@ -51,18 +51,20 @@ def load(split: str) -> Dataset:
 def encode(data: Dataset, reference: Dataset) -> Dataset:
     """Turn real-valued frames into spikes by a population code.
 
-    Each channel has 8 neurons whose receptive fields are centred on the 1/16, 3/16, ... 15/16
-    quantiles of that channel over all frames of `reference`; in each step the 3 neurons whose
-    centres are nearest (in rank: the value's place among the centres) fire. So each frame gives
-    36 spikes among 96 neurons, and each padding step none. There is no randomness.
+    Each channel has 12 neurons in a row, of which 6 neighbours fire in every step: the first 6 for
+    the lowest values, the last 6 for the highest. So there are 7 sets, and the values at which the
+    set moves up by one are the 1/7, ... 6/7 quantiles of that channel over all frames of
+    `reference`, whence each set is equally frequent. Neighbouring values share most of their
+    neurons. Each frame gives 72 spikes among 144 neurons, each padding step none; there is no
+    randomness.
 
     Args:
         data: real-valued frames, x (batch, time, channels), with `length`.
         reference: the training split; its frames alone set the receptive fields.
 
     Returns:
-        Dataset with x uint8 0 or 1, (batch, time, 8 channels); neuron 8 c + k is the k-th field of
-        channel c.
+        Dataset with x uint8 0 or 1, (batch, time, 12 * channels); neuron 12 c + k is
+        the k-th field of channel c.
 
     Raises:
         DataError: the two have different channels, or lack `length`.
@@ -92,13 +94,13 @@ def encode(data: Dataset, reference: Dataset) -> Dataset:
 def receptive_edges(reference: Dataset) -> NDArray[np.float64]:
     """Return the values at which the set of firing fields moves up by one.
 
-    With 8 fields of which 3 fire there are 6 sets, so 5 edges: the 1/6, ... 5/6 quantiles.
+    These are the quantiles that `encode` describes.
 
     Args:
         reference: real-valued training frames with `length`.
 
     Returns:
-        (channels, 5) float64, ascending, in the units of x.
+        (channels, 6) float64, ascending, in the units of x.
 
     Raises:
         DataError: reference lacks `length`.
@@ -117,7 +119,7 @@ def load_spikes(split: str) -> Dataset:
         split: "train" or "test".
 
     Returns:
-        Dataset with x uint8 0 or 1, (270 or 370, 29, 96).
+        Dataset with x uint8 0 or 1, (270 or 370, 29, 144).
 
     Raises:
         As `load`.

@@ -161,5 +161,6 @@ def _tensors(
             f"{where}: x holds NaN or infinite values in sample {broken.argmax()},"
             " mend or leave it out"
         )
-    inputs = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
-    return inputs, torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64))
+    # copies: the caller may have made its arrays read-only, which torch does not support
+    inputs = torch.from_numpy(np.array(x, dtype=np.float32))
+    return inputs, torch.from_numpy(np.array(y, dtype=np.int64))

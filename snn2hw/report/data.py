@@ -55,7 +55,7 @@ class Section:
     accuracy_float: fraction right of the float model; labels: true class per sample, int (batch,);
     accuracy_fixed: fraction right of the integers, computed from ``labels`` if not given.
     class_names: by class index; x: the integers that went in, (batch, time, *input shape), for the
-    raster; samples: indices of the samples to draw.
+    raster; samples: indices of the samples to draw, the first three if not given.
 
     Raises DataError if labels, x or samples do not fit the run.
     """
@@ -72,7 +72,7 @@ class Section:
     labels: npt.NDArray[np.integer[Any]] | None = None
     class_names: tuple[str, ...] = ()
     x: npt.NDArray[np.integer[Any]] | None = None
-    samples: tuple[int, ...] = (0,)
+    samples: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""
@@ -83,12 +83,19 @@ class Section:
                     f"report section {self.title!r}: {name} has {len(array)} samples and the run "
                     f"{n}; pass the {name} of the samples that ran"
                 )
-        for sample in self.samples:
+        for sample in self.shown:
             if not 0 <= sample < n:
                 raise DataError(
                     f"report section {self.title!r}: sample {sample} is not among the run's {n}; "
                     f"use 0 to {n - 1}"
                 )
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Indices of the samples to draw."""
+        if self.samples is None:
+            return tuple(range(min(3, self.run.activity.samples)))
+        return self.samples
 
     @property
     def accuracy(self) -> float | None:

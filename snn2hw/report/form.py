@@ -50,7 +50,9 @@ def percent(fraction: float) -> str:
 
 def points(difference: float) -> str:
     """A difference of fractions in percentage points, with its sign."""
-    return f"{100 * difference:+.1f}".replace("-", "\u2212") + " points"
+    text = f"{100 * difference:+.1f}"
+    text = "±0.0" if float(text) == 0 else text.replace("-", "\u2212")
+    return f"{text} points"
 
 
 def data(value: float, text: str) -> Markup:

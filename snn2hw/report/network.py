@@ -101,7 +101,7 @@ def _draw_box(box: _Box, y: int) -> Markup:
         box.name, LEFT, y, RIGHT - LEFT, BOX
     ) + Markup(' class="{}"/>{}{}</g>').format(
         box.kind,
-        _text(CENTRE, y + 19, box.name, "name", 28),
+        _text(CENTRE, y + 19, box.name, "name", 24),
         _text(CENTRE, y + 36, box.detail, "detail", 40),
     )
 

@@ -22,7 +22,7 @@ View = dict[str, Any]
 
 def page_view(data: ReportData, version: str) -> View:
     """The template's variables for a whole page. version: of snn2hw."""
-    bands = sum(len(s.samples) * (len(s.net.layers) + 1) for s in data.sections)
+    bands = sum(len(s.shown) * (len(s.net.layers) + 1) for s in data.sections)
     marks = MARKS // max(1, bands)
     bills = {bill.profile.name: bill for s in data.sections for bill in s.bills}
     return {
@@ -51,7 +51,7 @@ def section_view(section: Section, anchor: str, marks: int) -> View:
             for name, o in section.run.overflows.items()
             if o
         ],
-        "samples": [sample_view(section, sample, marks) for sample in section.samples],
+        "samples": [sample_view(section, sample, marks) for sample in section.shown],
         "layers": _layers(section),
         "synapses": [_synapse(section, k) for k in range(len(activity.synapses))],
         "bills": [bill_view(bill, f"{anchor}-{bill.profile.name}") for bill in section.bills],

@@ -25,6 +25,24 @@ def compact(values, index, value):
 
 
 @njit(cache=True, nogil=True)
+def compact_sparse(values, index, value):
+    """As ``compact``, for data that are mostly zero: eight bytes are passed over at a time.
+
+    ``values`` must fill whole words of eight bytes (``plan.WORD`` channels).
+    """
+    words = values.view(np.int64)
+    each = values.size // words.size
+    count = 0
+    for w in range(words.size):
+        if words[w] != 0:
+            for i in range(w * each, (w + 1) * each):
+                index[count] = i
+                value[count] = values[i]
+                count += values[i] != 0
+    return count
+
+
+@njit(cache=True, nogil=True)
 def deliver(acc, weights, rows, index, value, count, shift):
     """Add ``value << shift`` times the weight column of each of ``count`` messages to ``acc``."""
     k = 0
@@ -86,7 +104,7 @@ def run_sample(
         for k in range(inputs.shape[0]):
             first, n, source = inputs[k]
             at = sources[source, 0] + slot * n_source
-            c = compact(data[t, first : first + n], index[at:], value[at:])
+            c = compact_sparse(data[t, first : first + n], index[at:], value[at:])
             counts[source, slot] = c
             act_inputs[k] += c
         for j in range(layers.shape[0]):

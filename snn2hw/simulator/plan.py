@@ -15,6 +15,14 @@ from snn2hw.topology import evaluation_order
 
 Table = npt.NDArray[np.int64]
 
+WORD = 4
+"""Inputs are padded with silent channels to a multiple of this: whole words of eight bytes."""
+
+
+def padded(n: int) -> int:
+    """Number of channels that an input of n channels takes up."""
+    return -(-n // WORD) * WORD
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -32,7 +40,7 @@ class Copy:
 class Plan:
     """Tables for ``engine.run_batch``; a row is
 
-    inputs: first channel, channels, source;
+    inputs: first channel, channels with padding, source;
     layers (in evaluation order): kind, n, offset of states, of input sums, number of ports,
     offset of params, of outputs, first synapse, end of synapses, first port, end of ports;
     synapses: source, rows, offset of rows in the layer's sums, offset of weights, exponent, delay,
@@ -81,8 +89,8 @@ def make_plan(net: FixedPointNetwork) -> Plan:
 
     inputs, channel = [], 0
     for node in net.inputs:
-        inputs.append((channel, node.n, add_source(node.name, INPUT_PORT, node.n)))
-        channel += node.n
+        inputs.append((channel, padded(node.n), add_source(node.name, INPUT_PORT, node.n)))
+        channel += padded(node.n)
     ports: list[tuple[int, int, int, int]] = []
     params: list[npt.NDArray[np.int32]] = []
     heads: list[list[int]] = []

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from snn2hw.errors import DataError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.simulator.generate import engine
-from snn2hw.simulator.plan import Copy, Plan, make_plan
+from snn2hw.simulator.plan import Copy, Plan, make_plan, padded
 from snn2hw.simulator.run import (
     Activity,
     LayerActivity,
@@ -116,7 +116,7 @@ def simulate(
 
 
 def check_messages(net: FixedPointNetwork, x: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Data as integers (batch, time, channels), or a DataError that says what is wrong.
+    """Data as integers (batch, time, padded channels), or a DataError that says what is wrong.
 
     int16 where the input's range allows, else int32: the engine reads every channel at every step.
     """
@@ -145,7 +145,9 @@ def check_messages(net: FixedPointNetwork, x: npt.ArrayLike) -> npt.NDArray[Any]
             f"{node.low}..{node.high} ({what}); calibrate with such data or encode them"
         )
     dtype = np.int16 if node.high < 1 << 15 else np.int32
-    return np.ascontiguousarray(data.reshape(*data.shape[:2], node.n), dtype=dtype)
+    messages = np.zeros((*data.shape[:2], padded(node.n)), dtype=dtype)
+    messages[:, :, : node.n] = data.reshape(*data.shape[:2], node.n)
+    return messages
 
 
 def _copies(net: FixedPointNetwork, plan: Plan, record: tuple[str, ...]) -> list[Copy]:
