@@ -100,11 +100,15 @@ def test_bars_are_as_long_as_their_energies(browser: Any, data: ReportData) -> N
          [...r.querySelectorAll(".part")].reduce((s, p) => s + p.getBoundingClientRect().width, 0)
         ]));"""
     )
+    track = browser.execute_script(
+        'return document.querySelector(".bars .track").getBoundingClientRect().width'
+    )
     bills = [bill for section in data.sections for bill in section.bills]
     assert len(bars) == len(bills)
     for rows, bill in zip(bars, bills, strict=True):
         assert sum(energy for energy, _ in rows) == pytest.approx(bill.priced_j)
         longest = max(rows)
+        assert longest[1] == pytest.approx(track, abs=1)
         for energy, pixels in rows:
             assert pixels == pytest.approx(longest[1] * energy / longest[0], abs=4)
 
