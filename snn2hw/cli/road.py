@@ -103,10 +103,7 @@ def summary(journeys: Sequence[Journey]) -> str:
     rows = []
     for j in journeys:
         activity = j.run.activity
-        energies = [
-            f"{'>= ' if bill.at_least or bill.total_j is None else ''}{joules(bill.priced_j)}"
-            for bill in j.bills
-        ]
+        energies = [joules(b.priced_j) + ("*" if b.total_j is None else "") for b in j.bills]
         rows.append(
             (
                 j.name,
@@ -122,7 +119,11 @@ def summary(journeys: Sequence[Journey]) -> str:
         )
     profiles = [bill.profile.name for bill in journeys[0].bills]
     head = ("network", "float", "fixed", "spikes", "synops", *profiles, "mismatches (Lava)")
-    return table(head, rows)
+    text = table(head, rows)
+    missing = {item.what for j in journeys for bill in j.bills for item in bill.unpriced}
+    if missing:
+        text += f"\n* no total: the profile has no price for {', '.join(sorted(missing))}"
+    return text
 
 
 def report(
