@@ -1,0 +1,75 @@
+"""Ten spoken digits from checkpoint to chip: the road of `snn2hw demo` on real-valued input.
+
+    SNN2HW_DATA=/path/to/data python examples/speech_commands.py [--output out/digits]
+
+Arabic Speech Commands, zero to nine, speakers split (18 to train, 6 to validate, 4 to test). 40
+log-mel bands averaged to 20 ms enter as signed messages of 8 bits. The checkpoints beside this file
+were trained by train_speech_commands.py; scales are calibrated on training clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from train_speech_commands import NEURONS, checkpoint_path
+
+from snn2hw.cli.road import conclude, report, walk
+from snn2hw.data import speech_commands
+from snn2hw.data.base import Dataset
+from snn2hw.errors import Snn2hwError
+from snn2hw.nn import load_checkpoint
+
+CALIBRATION_CLIPS = 400
+DESCRIPTION = (
+    "The ten digits of Arabic Speech Commands (Ghandoura, Hjabo and Al Dakkak 2021, CC BY 4.0), "
+    "400 clips of four speakers who took no part in training. Two layers of 128 neurons, 8-bit "
+    "weights, log-mel features as 8-bit messages."
+)
+
+
+def calibration() -> Dataset:
+    """Every so many of the training clips, so that all speakers and digits are among them."""
+    train = speech_commands.load_digits("train")
+    every = max(1, len(train.y) // CALIBRATION_CLIPS)
+    picked = {
+        field.name: getattr(train, field.name)[::every]
+        for field in dataclasses.fields(train)
+        if field.name in ("x", "y", "length", "speaker") and getattr(train, field.name) is not None
+    }
+    return dataclasses.replace(train, **picked)
+
+
+def main() -> int:
+    """Walk the road with both checkpoints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", default="out/digits", metavar="FOLDER")
+    parser.add_argument("--verify", type=int, default=20, metavar="N", help="clips on Lava (20)")
+    options = parser.parse_args()
+    folder = Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        typical, test = calibration(), speech_commands.load_digits("test")
+        journeys = [
+            walk(
+                neuron,
+                load_checkpoint(checkpoint_path(neuron)),
+                typical,
+                test,
+                folder,
+                options.verify,
+            )
+            for neuron in NEURONS
+        ]
+        page = folder / "report.html"
+        report(page, "snn2hw: ten spoken digits", journeys, DESCRIPTION, ["make digits"])
+    except Snn2hwError as error:
+        sys.stderr.write(f"speech_commands: error: {error}\n")
+        return 2
+    return conclude(journeys, page)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
