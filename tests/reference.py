@@ -1,7 +1,8 @@
 """A slow integer simulator of FixedPointNetwork, written again from the equations.
 
 Other simulators are held against it. It shares no arithmetic with snn2hw: neurons are written here
-again from the docstrings of ``snn2hw.neurons``, one step at a time, in 64-bit NumPy with plain loops. Time is logical time.
+again from the docstrings of ``snn2hw.neurons``, one step at a time, in 64-bit NumPy with plain
+loops. Time is logical time.
 """
 
 from __future__ import annotations

@@ -1,0 +1,131 @@
+"""Runs networks on Lava: ``python worker.py FOLDER``, under Python 3.10 with lava-nc and NumPy.
+
+FOLDER holds job.json, arrays.npz (see ``snn2hw.targets.lava.plan``) and a copy of the neuron
+models. The worker writes one log a layer into it, and result.json last: software versions and the
+seconds spent. Nothing in the package imports this file.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def build(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> Any:
+    """The processes of one block, connected. Returns one of them and the run configuration."""
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.dense.process import Dense
+    from lava.proc.io.source import RingBuffer
+    from lava.utils.weightutils import SignMode
+    from processes import (  # type: ignore[import-not-found]
+        Delayed,
+        DelayedModel,
+        Lif,
+        LifModel,
+        Neuron,
+        NeuronFixed,
+    )
+
+    prefix = f"{block['name']}/"
+    source = RingBuffer(data=arrays[f"{prefix}input"].astype(np.int32))
+    processes = []
+    for k, layer in enumerate(block["layers"]):
+        params = arrays[f"{prefix}params{k}"]
+        window = {name: block[name] for name in ("window", "steps", "samples")}
+        window |= {"offset": layer["offset"], "log": None}
+        if record:
+            path = folder / layer["log"]
+            shape = (block["samples"] * block["steps"], layer["quantities"], layer["n"])
+            np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shape)
+            window["log"] = str(path)
+        if layer["model"] == "lif":
+            named = dict(zip(layer["params"], params))  # noqa: B905 (Python 3.10, made equal)
+            processes.append(Lif(n=layer["n"], window=window, **named))
+        else:
+            processes.append(
+                Neuron(
+                    model=layer["model"],
+                    n=layer["n"],
+                    groups=layer["groups"],
+                    params=params,
+                    window=window,
+                )
+            )
+    for k, synapse in enumerate(block["synapses"]):
+        mixed = {
+            # Loihi keeps mixed-sign weights as even numbers: twice the mantissa, one exponent less.
+            "weights": 2 * arrays[f"{prefix}weights{k}"].astype(np.int32),
+            "weight_exp": synapse["exponent"] - 1,
+            "sign_mode": SignMode.MIXED,
+            "num_message_bits": synapse["message_bits"],
+        }
+        delay = synapse["chip_delay"] - 1
+        dense = Delayed(delays=delay, **mixed) if delay else Dense(**mixed)
+        if synapse["source"] < 0:
+            source.s_out.connect(dense.s_in)
+        else:
+            sender = processes[synapse["source"]]
+            is_lif = isinstance(sender, Lif)
+            out = sender.s_out if is_lif else getattr(sender, f"out_{synapse['output']}")
+            out.connect(dense.s_in)
+        target = processes[synapse["target"]]
+        port = target.a_in if isinstance(target, Lif) else getattr(target, f"in_{synapse['group']}")
+        dense.a_out.connect(port)
+    models = {Lif: LifModel, Neuron: NeuronFixed, Delayed: DelayedModel}
+    return source, Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
+
+
+def run(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> dict[str, Any]:
+    """Run one block; ``block["runs"]`` are the numbers of chip steps of the runs, in order.
+
+    Returns the seconds of start-up (compilation and the first run's start are part of the first
+    run) and of each run.
+    """
+    from lava.magma.core.run_conditions import RunSteps
+
+    started = time.perf_counter()
+    process, config = build(block, arrays, folder, record)
+    built = time.perf_counter()
+    seconds = []
+    try:
+        for steps in block["runs"]:
+            before = time.perf_counter()
+            process.run(condition=RunSteps(num_steps=steps), run_cfg=config)
+            seconds.append(time.perf_counter() - before)
+    finally:
+        process.stop()
+    return {"build_s": built - started, "run_s": seconds, "runs": block["runs"]}
+
+
+def main(folder: Path) -> None:
+    """Run the job in ``folder``."""
+    started = time.perf_counter()
+    job = json.loads((folder / "job.json").read_text())
+    arrays = np.load(folder / "arrays.npz")
+    import lava.proc.lif.models  # noqa: F401 (its import is part of the start-up time)
+
+    imported = time.perf_counter()
+    blocks = [run(block, arrays, folder, job["record"]) for block in job["blocks"]]
+    result = {
+        "lava": version("lava-nc"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "import_s": imported - started,
+        "blocks": blocks,
+        "total_s": time.perf_counter() - started,
+    }
+    unfinished = folder / "result.json.part"
+    unfinished.write_text(json.dumps(result))
+    unfinished.rename(folder / "result.json")
+
+
+# Lava imports the started script again to look for process models.
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
