@@ -129,8 +129,8 @@ def compare(
             if got is None or got.shape != expected.shape:
                 shape = "nothing" if got is None else f"shape {got.shape}"
                 raise BackendError(
-                    f"the backend's record of {quantity} of layer {layer.name!r} is {shape}, not of "
-                    f"shape {expected.shape}; the worker's copy of snn2hw is another version"
+                    f"the backend's record of {quantity} of layer {layer.name!r} is {shape} and "
+                    f"not of shape {expected.shape}; the worker's copy of snn2hw is another version"
                 )
             different = expected != got
             compared += different.size

@@ -176,6 +176,8 @@ def _end_group(worker: subprocess.Popen[bytes]) -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGTERM)
+        if worker.returncode == 0:
+            return
         end = time.monotonic() + TERM_S
         while time.monotonic() < end:
             worker.poll()
