@@ -1,0 +1,134 @@
+"""The simulator against Lava: seconds per step and sample, same networks and inputs, in one run.
+
+    python benchmarks/speed.py
+
+Networks: the demo's GPN (trained here, all 370 test utterances) and an LIF network of 700-256-20 on
+random spikes. The simulator runs on one thread; Lava starts a process a layer and synapse group and
+spreads over the cores that there are. Start-up is excluded for both (Lava: import, building,
+compiling, starting; ours: loading or compiling the engine) and shown beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+from common import Bench
+
+import snn2hw
+from snn2hw.data import japanese_vowels
+from snn2hw.demo_models import train_japanese_vowels
+from snn2hw.targets.lava.timing import time_lava
+
+REPEATS = 20
+START = """
+import sys, time
+import numpy as np
+begin = time.perf_counter()
+import snn2hw
+net = snn2hw.load(sys.argv[1])
+x = np.load(sys.argv[2])[:1]
+net.run(x, threads=1)
+first = time.perf_counter() - begin
+begin = time.perf_counter()
+net.run(x, threads=1)
+print(first - (time.perf_counter() - begin))
+"""
+
+
+def demo_gpn() -> tuple[snn2hw.FixedPointNetwork, np.ndarray]:
+    train, test = japanese_vowels.load_spikes("train"), japanese_vowels.load_spikes("test")
+    model = train_japanese_vowels("gpn", train)
+    graph = snn2hw.to_nir(model, test.x.shape[2:], dt=test.dt_s)
+    net = snn2hw.quantize(graph, dt=test.dt_s, calibration=train.x)
+    return net, net.encode(test.x)
+
+
+def lif_700_256_20() -> tuple[snn2hw.FixedPointNetwork, np.ndarray]:
+    rng = np.random.default_rng(0)
+    neurons = {"tau": 5e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.5}
+    nodes = {
+        "input": nir.Input({"input": np.array([700])}),
+        "fc": nir.Affine(rng.normal(0, 0.3, (256, 700)), np.zeros(256)),
+        "lif": nir.LIF(**{key: np.full(256, value) for key, value in neurons.items()}),
+        "readout": nir.Affine(rng.normal(0, 0.1, (20, 256)), np.zeros(20)),
+        "output": nir.Output({"output": np.array([20])}),
+    }
+    names = list(nodes)
+    graph = nir.NIRGraph(nodes, list(itertools.pairwise(names)))
+    x = (rng.random((100, 100, 700)) < 0.03).astype(np.int16)
+    return snn2hw.quantize(graph, calibration=x[:20]), x
+
+
+def start_up(net: snn2hw.FixedPointNetwork, x: np.ndarray) -> dict[str, float]:
+    """Seconds until the first result in a fresh process, engine to be compiled or on disk."""
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        net.save(Path(folder) / "net.h5")
+        np.save(Path(folder) / "x.npy", x)
+        command = [sys.executable, "-c", START, f"{folder}/net.h5", f"{folder}/x.npy"]
+        environment = os.environ | {"XDG_CACHE_HOME": f"{folder}/cache"}
+        for key in ("startup_compiling_s", "startup_s"):
+            done = subprocess.run(
+                command, env=environment, check=True, capture_output=True, text=True
+            )
+            seconds[key] = float(done.stdout)
+    return seconds
+
+
+def measure(name: str, net: snn2hw.FixedPointNetwork, x: np.ndarray) -> dict[str, Any]:
+    run = net.run(x, threads=1)
+    ours = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        net.run(x, threads=1)
+        ours.append(time.perf_counter() - begin)
+    lava = time_lava(net, x)
+    steps = x.shape[0] * x.shape[1]
+    seconds = float(np.median(ours))
+    started = start_up(net, x)
+    lava_step = lava.step_s
+    return {
+        "network": name,
+        "samples": x.shape[0],
+        "steps": x.shape[1],
+        "snn2hw_step_us": seconds / steps * 1e6,
+        "snn2hw_step_best_us": min(ours) / steps * 1e6,
+        "lava_step_us": lava_step * 1e6,
+        "ratio": lava_step * steps / seconds,
+        "ratio_with_startup": (lava.startup_s + lava_step * steps)
+        / (started["startup_s"] + seconds),
+        "synops_per_s": run.activity.synops / seconds,
+        "synops_per_step": run.activity.synops / steps,
+        "lava_startup_s": lava.startup_s,
+        "lava_processes": lava.processes,
+        "lava": lava.lava,
+        **started,
+    }
+
+
+def main() -> None:
+    bench = Bench("speed")
+    for name, make in (("demo GPN 144-32-9", demo_gpn), ("LIF 700-256-20", lif_700_256_20)):
+        row = measure(name, *make())
+        bench.add(row)
+        print(
+            f"{name}: {row['snn2hw_step_us']:.2f} us a step and sample on one core, Lava "
+            f"{row['lava_step_us']:.0f} us: {row['ratio']:.0f} times faster; with start-up "
+            f"({row['startup_s']:.1f} s, Lava {row['lava_startup_s']:.1f} s) "
+            f"{row['ratio_with_startup']:.0f} times; {row['synops_per_s'] / 1e9:.2f} G synaptic "
+            "operations per second"
+        )
+    bench.write()
+
+
+if __name__ == "__main__":
+    main()
