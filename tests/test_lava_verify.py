@@ -13,6 +13,7 @@ import pytest
 from lava_at_hand import lava  # noqa: F401 (a fixture)
 from random_networks import KINDS, random_network
 
+from snn2hw.errors import BackendError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.passes.balance import balance
 from snn2hw.simulator import simulate
@@ -134,6 +135,33 @@ def test_a_changed_table_in_the_worker_is_noticed(monkeypatch: pytest.MonkeyPatc
     assert check.first_mismatch is not None
     assert check.first_mismatch.layer.startswith("gpn")
     assert check.first_mismatch.expected != check.first_mismatch.got
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        ("raise ValueError('boom')", r"one of its processes died .*ValueError: boom"),
+        ("import os; os.kill(os.getpid(), 9)", r"died with status 70 .*ended with -9"),
+    ],
+)
+def test_a_lava_process_that_dies_is_an_error_soon(
+    monkeypatch: pytest.MonkeyPatch, failure: str, message: str
+) -> None:
+    """Lava itself waits for ever for a process that raised or was killed."""
+    write = runner.write_bundle
+
+    def spoiled(folder: Path) -> None:
+        write(folder)
+        gpn = folder / "snn2hw" / "neurons" / "gpn.py"
+        line = "    forget = sigmoid("
+        assert line in gpn.read_text()
+        gpn.write_text(gpn.read_text().replace(line, f"    {failure}\n{line}"))
+
+    monkeypatch.setattr(runner, "write_bundle", spoiled)
+    monkeypatch.setattr(runner, "GRACE_S", 0.5)
+    net, x = random_network(np.random.default_rng(0), "gpn", steps=20)
+    with pytest.raises(BackendError, match=message):
+        verify(net, x, timeout_s=300.0)
 
 
 def test_weights_beyond_the_limits_become_what_our_mantissas_hold(lava: LavaEnvironment) -> None:  # noqa: F811

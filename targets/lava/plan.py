@@ -239,6 +239,11 @@ def check(net: FixedPointNetwork) -> None:
                 f"or is not in 1..{MAX_DELAY}; pass the network through "
                 "snn2hw.passes.balance first"
             )
+    connected = {net.input.name}
+    for _ in net.layers:
+        for s in net.synapses:
+            if s.source in connected or s.target in connected:
+                connected |= {s.source, s.target}
     for layer in net.layers:
         if MODELS.get(layer.model.name) is not layer.model:
             raise BackendError(
@@ -250,8 +255,11 @@ def check(net: FixedPointNetwork) -> None:
                 f"layer {layer.name!r}: {len(layer.model.outputs)} outputs, and our Lava process "
                 f"has {OUT_PORTS}; raise OUT_PORTS in targets/lava"
             )
-        if not net.into(layer.name):
-            raise GraphError(f"layer {layer.name!r} has no synapses; connect it or remove it")
+        if layer.name not in connected:
+            raise GraphError(
+                f"layer {layer.name!r} has no connection to the input, and Lava runs what is "
+                "connected; connect it or remove it"
+            )
         largest = sum(_largest(net, s) for s in net.into(layer.name))
         if largest >= 2**31:
             raise BackendError(

@@ -7,15 +7,71 @@ seconds spent. Nothing in the package imports this file.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import platform
 import sys
+import threading
 import time
+import traceback
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+WATCH_S = 0.5
+
+
+def watch_over_processes() -> list[Any]:
+    """Make failures of Lava's processes heard: Lava waits for ever for one that failed.
+
+    A model that raises prints its traceback, which Lava keeps to itself. Returns the list of
+    processes that Lava starts from now on, for ``watched``.
+    """
+    from lava.magma.core.model.py.model import AbstractPyProcessModel
+    from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+
+    join, start = AbstractPyProcessModel.join, SystemProcess.start
+    started: list[Any] = []
+
+    def join_and_report(self: Any) -> None:
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+            sys.stderr.flush()
+        join(self)
+
+    def start_and_remember(self: Any) -> None:
+        start(self)
+        started.append(self)
+
+    AbstractPyProcessModel.join = join_and_report
+    SystemProcess.start = start_and_remember
+    return started
+
+
+@contextlib.contextmanager
+def watched(processes: list[Any]) -> Iterator[None]:
+    """End the worker if one of Lava's processes is killed (for want of memory, say)."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(WATCH_S):
+            for process in list(processes):
+                if process.exitcode:
+                    sys.stderr.write(f"process {process.name} ended with {process.exitcode}\n")
+                    sys.stderr.flush()
+                    os._exit(70)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def build(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> Any:
@@ -82,7 +138,9 @@ def build(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> Any
     return source, Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
 
 
-def run(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> dict[str, Any]:
+def run(
+    block: dict[str, Any], arrays: Any, folder: Path, record: bool, started: list[Any]
+) -> dict[str, Any]:
     """Run one block; ``block["runs"]`` are the numbers of chip steps of the runs, in order.
 
     Returns the seconds of start-up (compilation and the first run's start are part of the first
@@ -90,36 +148,39 @@ def run(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> dict[
     """
     from lava.magma.core.run_conditions import RunSteps
 
-    started = time.perf_counter()
+    before_build = time.perf_counter()
     process, config = build(block, arrays, folder, record)
     built = time.perf_counter()
     seconds = []
     try:
         for steps in block["runs"]:
             before = time.perf_counter()
-            process.run(condition=RunSteps(num_steps=steps), run_cfg=config)
+            with watched(started):
+                process.run(condition=RunSteps(num_steps=steps), run_cfg=config)
             seconds.append(time.perf_counter() - before)
     finally:
         process.stop()
-    return {"build_s": built - started, "run_s": seconds, "runs": block["runs"]}
+        started.clear()
+    return {"build_s": built - before_build, "run_s": seconds, "runs": block["runs"]}
 
 
 def main(folder: Path) -> None:
     """Run the job in ``folder``."""
-    started = time.perf_counter()
+    began = time.perf_counter()
     job = json.loads((folder / "job.json").read_text())
     arrays = np.load(folder / "arrays.npz")
     import lava.proc.lif.models  # noqa: F401 (its import is part of the start-up time)
 
+    started = watch_over_processes()
     imported = time.perf_counter()
-    blocks = [run(block, arrays, folder, job["record"]) for block in job["blocks"]]
+    blocks = [run(block, arrays, folder, job["record"], started) for block in job["blocks"]]
     result = {
         "lava": version("lava-nc"),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "import_s": imported - started,
+        "import_s": imported - began,
         "blocks": blocks,
-        "total_s": time.perf_counter() - started,
+        "total_s": time.perf_counter() - began,
     }
     unfinished = folder / "result.json.part"
     unfinished.write_text(json.dumps(result))
