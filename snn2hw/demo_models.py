@@ -1,7 +1,7 @@
 """The two networks of the demo: one hidden layer, LIF or GPN, on Japanese Vowels as spikes.
 
-The numbers were chosen by three-fold cross-validation within the 270 training utterances; the test
-split had no part in it.
+The numbers were chosen by three-fold cross-validation within the 270 training utterances (LIF and
+GPN: about 92 %, with a third less data to learn from); the test split had no part in it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from snn2hw.errors import ParameterError
 from snn2hw.nn import GPN, LIF, Readout, SequenceDropout, train
 
 NEURONS = ("lif", "gpn")
-HIDDEN = 32
+HIDDEN = 64
 DROPOUT = 0.25
+# far more than the paper's 0.05: with 270 utterances, the noise keeps the gates from overfitting
+GPN_RESET_STD = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def build_japanese_vowels(neuron: str, seed: int = 0) -> nn.Sequential:
         torch.manual_seed(seed)
         return nn.Sequential(
             nn.Linear(inputs, HIDDEN),
-            LIF(HIDDEN) if neuron == "lif" else GPN(HIDDEN),
+            LIF(HIDDEN) if neuron == "lif" else GPN(HIDDEN, v_reset_std=GPN_RESET_STD),
             SequenceDropout(DROPOUT),
             Readout(HIDDEN, len(japanese_vowels.CLASSES)),
         )

@@ -105,8 +105,6 @@ def receptive_edges(reference: Dataset) -> NDArray[np.float64]:
     Raises:
         DataError: reference lacks `length`.
     """
-    if reference.length is None:
-        raise DataError(f"{reference.name}: has no length, give real-valued frames with one")
     frames = np.asarray(reference.x, dtype=np.float64)[_is_frame(reference)]
     sets = FIELDS_PER_CHANNEL - FIRING_FIELDS + 1
     return np.quantile(frames, np.arange(1, sets) / sets, axis=0).T
@@ -128,7 +126,8 @@ def load_spikes(split: str) -> Dataset:
 
 
 def _is_frame(data: Dataset) -> NDArray[np.bool_]:
-    assert data.length is not None
+    if data.length is None:
+        raise DataError(f"{data.name}: has no length, give real-valued frames with one")
     return np.arange(data.x.shape[1]) < data.length[:, None]
 
 
