@@ -13,38 +13,67 @@ from numba import njit, prange
 
 
 @njit(cache=True, nogil=True)
-def compact(values, index, value):
-    """List the non-zero entries: their positions and values. Returns how many there are."""
+def compact(values, mask, index, value):
+    """List the non-zero entries: their positions, and their values (``& mask``: see ``plan``)."""
     count = 0
     for i in range(values.size):
         # Written always, counted only if non-zero: no branch to mispredict.
         index[count] = i
-        value[count] = values[i]
+        value[count] = np.int32(values[i]) & mask
         count += values[i] != 0
     return count
 
 
 @njit(cache=True, nogil=True)
-def compact_sparse(values, index, value):
-    """As ``compact``, for data that are mostly zero: eight bytes are passed over at a time.
-
-    ``values`` must fill whole words of eight bytes (``plan.WORD`` channels).
-    """
-    words = values.view(np.int64)
-    each = values.size // words.size
-    count = 0
+def compact_sparse(values, words, mask, busy, index, value):
+    """As ``compact``, for bytes that are mostly zero: ``words`` are the same, eight at a time."""
+    full = 0
     for w in range(words.size):
-        if words[w] != 0:
-            for i in range(w * each, (w + 1) * each):
-                index[count] = i
-                value[count] = values[i]
-                count += values[i] != 0
+        busy[full] = w
+        full += words[w] != 0
+    count = 0
+    for b in range(full):
+        first = np.int64(busy[b]) * 8
+        for i in range(first, first + 8):
+            index[count] = i
+            value[count] = np.int32(values[i]) & mask
+            count += values[i] != 0
     return count
 
 
 @njit(cache=True, nogil=True)
-def deliver(acc, weights, rows, index, value, count, shift):
-    """Add ``value << shift`` times the weight column of each of ``count`` messages to ``acc``."""
+def deliver_spikes(acc, weights, rows, index, count, shift, part):
+    """Add the weight column of each of ``count`` spikes, ``<< shift``, to ``acc``.
+
+    Sums of up to 256 weights of 8 bits fit 16, which doubles what a vector register holds.
+    """
+    for first in range(0, count, 256):
+        last = min(first + 256, count)
+        part[:rows] = 0
+        k = first
+        while k + 4 <= last:
+            w0 = weights[index[k] * rows : index[k] * rows + rows]
+            w1 = weights[index[k + 1] * rows : index[k + 1] * rows + rows]
+            w2 = weights[index[k + 2] * rows : index[k + 2] * rows + rows]
+            w3 = weights[index[k + 3] * rows : index[k + 3] * rows + rows]
+            for r in range(rows):
+                part[r] += np.int16(
+                    np.int16(np.int16(w0[r]) + np.int16(w1[r]))
+                    + np.int16(np.int16(w2[r]) + np.int16(w3[r]))
+                )
+            k += 4
+        while k < last:
+            w0 = weights[index[k] * rows : index[k] * rows + rows]
+            for r in range(rows):
+                part[r] += np.int16(w0[r])
+            k += 1
+        for r in range(rows):
+            acc[r] += np.int32(part[r]) << shift
+
+
+@njit(cache=True, nogil=True)
+def deliver_messages(acc, weights, rows, index, value, count, shift):
+    """As ``deliver_spikes``, each column times the message's value."""
     k = 0
     while k + 4 <= count:
         w0 = weights[index[k] * rows : index[k] * rows + rows]
@@ -70,8 +99,18 @@ def deliver(acc, weights, rows, index, value, count, shift):
 
 
 @njit(cache=True, nogil=True)
+def deliver(acc, weights, rows, index, value, count, shift, is_spike, part):
+    """Add what ``count`` messages bring to ``acc``."""
+    if is_spike:
+        deliver_spikes(acc, weights, rows, index, count, shift, part)
+    else:
+        deliver_messages(acc, weights, rows, index, value, count, shift)
+
+
+@njit(cache=True, nogil=True)
 def run_sample(
     data,
+    words,
     inputs,
     layers,
     synapses,
@@ -80,7 +119,6 @@ def run_sample(
     weights,
     nonzero,
     params,
-    tables,
     copies,
     sizes,
     spikes,
@@ -89,12 +127,19 @@ def run_sample(
     act_layers,
     act_synapses,
 ):
-    """One sample. data: (time, all input channels); the last six arrays are written to."""
-    n_state, n_acc, n_out, n_source, depth, widest = sizes
+    """One sample. data: (time, all input channels), words: the same, eight bytes at a time.
+
+    The last five arrays are written to.
+    """
+    n_state, n_acc, n_out, n_fired, n_source, depth, widest = sizes
     state = np.zeros(n_state, dtype=np.int32)
     acc = np.zeros(n_acc, dtype=np.int32)
     out = np.zeros(n_out, dtype=np.int32)
-    part = np.zeros(widest, dtype=np.int32)
+    fired = np.zeros(n_fired, dtype=np.int8)
+    fired_words = fired.view(np.int64)
+    busy = np.zeros(max(words.shape[1], fired_words.size) + 1, dtype=np.int32)
+    part = np.zeros(widest, dtype=np.int16)
+    whole = np.zeros(widest, dtype=np.int32)
     # One slot more than a source can fill: compact writes one entry past the last.
     index = np.zeros(n_source * depth, dtype=np.int32)
     value = np.zeros(n_source * depth, dtype=np.int32)
@@ -102,16 +147,21 @@ def run_sample(
     for t in range(data.shape[0]):
         slot = t % depth
         for k in range(inputs.shape[0]):
-            first, n, source = inputs[k]
+            first, n, source, mask, sparse = inputs[k]
             at = sources[source, 0] + slot * n_source
-            c = compact_sparse(data[t, first : first + n], index[at:], value[at:])
+            now = data[t, first : first + n]
+            if sparse:
+                now_words = words[t, first // 8 : (first + n) // 8]
+                c = compact_sparse(now, now_words, mask, busy, index[at:], value[at:])
+            else:
+                c = compact(now, mask, index[at:], value[at:])
             counts[source, slot] = c
             act_inputs[k] += c
         for j in range(layers.shape[0]):
-            kind, n, at_state, at_acc, n_in, at_param, at_out = layers[j, :7]
+            kind, n, at_state, at_acc, n_in, at_param, at_out, at_fired = layers[j, :8]
             acc[at_acc : at_acc + n_in * n] = 0
-            for s in range(layers[j, 7], layers[j, 8]):
-                source, rows, at_row, at_weight, exponent, delay, at_nonzero = synapses[s]
+            for s in range(layers[j, 8], layers[j, 9]):
+                source, rows, at_row, at_weight, exponent, delay, at_nonzero, is_spike = synapses[s]
                 if delay > t:
                     continue
                 past = (t - delay) % depth
@@ -121,27 +171,39 @@ def run_sample(
                 at = sources[source, 0] + past * n_source
                 events = index[at : at + count]
                 target = acc[at_acc + at_row : at_acc + at_row + rows]
+                values = value[at : at + count]
+                w = weights[at_weight:]
                 if exponent >= 0:
-                    deliver(target, weights[at_weight:], rows, events, value[at:], count, exponent)
+                    deliver(target, w, rows, events, values, count, exponent, is_spike, part)
                 else:
                     # Loihi shifts the whole sum of the group, not each weight.
-                    part[:rows] = 0
-                    deliver(part, weights[at_weight:], rows, events, value[at:], count, 0)
+                    whole[:rows] = 0
+                    deliver(whole, w, rows, events, values, count, 0, is_spike, part)
                     for r in range(rows):
-                        target[r] += part[r] >> -exponent
+                        target[r] += whole[r] >> -exponent
                 act_synapses[s, 0] += count
                 for e in events:
                     act_synapses[s, 1] += nonzero[at_nonzero + e]
             wraps, clips, idle = dispatch(
-                kind, n, state[at_state:], acc[at_acc:], params[at_param:], tables, out[at_out:]
+                kind,
+                n,
+                state[at_state:],
+                acc[at_acc:],
+                params[at_param:],
+                out[at_out:],
+                fired[at_fired:],
             )
             act_layers[j, 0] += idle
             act_layers[j, 3] += wraps
             act_layers[j, 4] += clips
-            for p in range(layers[j, 9], layers[j, 10]):
+            for p in range(layers[j, 10], layers[j, 11]):
                 at_port, source, at_bit, is_spike = ports[p]
                 at = sources[source, 0] + slot * n_source
-                c = compact(out[at_port : at_port + n], index[at:], value[at:])
+                if is_spike:
+                    w = fired_words[at_port // 8 : (at_port + n + 7) // 8]
+                    c = compact_sparse(fired[at_port:], w, -1, busy, index[at:], value[at:])
+                else:
+                    c = compact(out[at_port : at_port + n], -1, index[at:], value[at:])
                 counts[source, slot] = c
                 act_layers[j, 1 if is_spike else 2] += c
                 if is_spike:
@@ -158,6 +220,7 @@ def run_sample(
 @njit(cache=True, nogil=True, parallel=True)
 def run_batch(
     data,
+    words,
     inputs,
     layers,
     synapses,
@@ -166,7 +229,6 @@ def run_batch(
     weights,
     nonzero,
     params,
-    tables,
     copies,
     sizes,
     spikes,
@@ -179,6 +241,7 @@ def run_batch(
     for b in prange(data.shape[0]):
         run_sample(
             data[b],
+            words[b],
             inputs,
             layers,
             synapses,
@@ -187,7 +250,6 @@ def run_batch(
             weights,
             nonzero,
             params,
-            tables,
             copies,
             sizes,
             spikes[b],

@@ -14,7 +14,6 @@ import tempfile
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
 
 import numba
 import numba.extending
@@ -35,38 +34,49 @@ from snn2hw.neurons import MODELS
 '''
 
 
-def layer_source(model: NeuronModel, table_offsets: dict[str, int]) -> str:
+def layer_source(model: NeuronModel) -> str:
     """The loop over the neurons of a layer of this model, as Python source.
 
-    ``layer_<model>(n, state, acc, params, tables, out)``: flat int32 arrays, one block of n values
-    per state, port, parameter and output. Returns the numbers of wraps, clips and idle neurons.
+    ``layer_<model>(n, state, acc, param, out, fired)``: flat int32 arrays, one block of n values
+    per state, port, parameter and graded output; fired: int8, a block of whole words per spike
+    output.
+    Returns the numbers of wraps, clips and idle neurons.
+
+    Written for LLVM to vectorise: tables are constants of the module (a table among the arguments
+    could overlap with the results), counters have 32 bits like the data.
     """
     states = [state.name for state in model.states]
     loads = [(f"s_{name}", f"state_{k}[j]") for k, name in enumerate(states)]
     loads += [(f"i_{name}", f"acc_{k}[j]") for k, name in enumerate(model.inputs)]
     arguments = [name for name, _ in loads]
     arguments += [f"np.int64(param_{k}[j])" for k in range(len(model.params))]
-    arguments += [f"table_{name}" for name in model.tables]
+    arguments += [f"{model.name}_{name}" for name in model.tables]
     results = [f"n_{name}" for name in states] + [f"o_{output.name}" for output in model.outputs]
+    graded = [output.name for output in model.outputs if not output.is_spike]
+    spikes = [output.name for output in model.outputs if output.is_spike]
     blocks = [("state", len(states)), ("acc", len(model.inputs))]
-    blocks += [("param", len(model.params)), ("out", len(model.outputs))]
-    lines = [f"step_{model.name} = njit(MODELS[{model.name!r}].step)", "", ""]
+    blocks += [("param", len(model.params)), ("out", len(graded))]
+    lines = [
+        f"{model.name}_{name} = MODELS[{model.name!r}].tables[{name!r}]" for name in model.tables
+    ]
+    lines += [f"step_{model.name} = njit(forceinline=True)(MODELS[{model.name!r}].step)", "", ""]
     lines += ["@njit(cache=True, nogil=True)"]
-    lines += [f"def layer_{model.name}(n, state, acc, param, tables, out):"]
+    lines += [f"def layer_{model.name}(n, state, acc, param, out, fired):"]
     for block, count in blocks:
         lines += [f"    {block}_{k} = {block}[{k} * n : {k + 1} * n]" for k in range(count)]
-    for name, values in model.tables.items():
-        start = table_offsets[f"{model.name}.{name}"]
-        lines += [f"    table_{name} = tables[{start} : {start + len(values)}]"]
-    lines += ["    wraps = clips = idle = 0", "    for j in range(n):"]
+    lines += ["    room = (n + 7) // 8 * 8"]
+    lines += [f"    fired_{k} = fired[{k} * room : {k} * room + n]" for k in range(len(spikes))]
+    lines += ["    wraps = clips = idle = np.int32(0)", "    for j in range(n):"]
     lines += [f"        {name} = np.int64({what})" for name, what in loads]
     lines += [f"        {', '.join([*results, 'w', 'c'])} = step_{model.name}("]
     lines += [f"            {argument}," for argument in arguments]
     lines += ["        )"]
     lines += [f"        state_{k}[j] = n_{name}" for k, name in enumerate(states)]
-    lines += [f"        out_{k}[j] = o_{output.name}" for k, output in enumerate(model.outputs)]
-    lines += ["        wraps += w", "        clips += c"]
-    lines += [f"        idle += ({' | '.join(name for name, _ in loads)}) == 0"]
+    lines += [f"        out_{k}[j] = o_{name}" for k, name in enumerate(graded)]
+    lines += [f"        fired_{k}[j] = o_{name}" for k, name in enumerate(spikes)]
+    nothing = " | ".join(name for name, _ in loads)
+    for counter, what in (("wraps", "w"), ("clips", "c"), ("idle", f"({nothing}) == 0")):
+        lines += [f"        {counter} = np.int32({counter} + np.int32({what}))"]
     lines += ["    return wraps, clips, idle", "", ""]
     return "\n".join(lines)
 
@@ -74,29 +84,18 @@ def layer_source(model: NeuronModel, table_offsets: dict[str, int]) -> str:
 def dispatch_source(models: list[NeuronModel]) -> str:
     """``dispatch(kind, ...)``: the layer function of the model at place ``kind`` in MODELS."""
     lines = ["@njit(cache=True, nogil=True)"]
-    lines += ["def dispatch(kind, n, state, acc, param, tables, out):"]
+    lines += ["def dispatch(kind, n, state, acc, param, out, fired):"]
     for k, model in enumerate(models):
         lines += [f"    if kind == {k}:"]
-        lines += [f"        return layer_{model.name}(n, state, acc, param, tables, out)"]
-    return "\n".join([*lines, "    return 0, 0, 0", "", ""])
-
-
-def tables() -> tuple[np.ndarray[Any, Any], dict[str, int]]:
-    """All look-up tables of all models in one int32 array, and where each begins."""
-    offsets: dict[str, int] = {}
-    parts = [np.zeros(1, dtype=np.int32)]
-    for model in MODELS.values():
-        for name, values in model.tables.items():
-            offsets[f"{model.name}.{name}"] = sum(map(len, parts))
-            parts.append(np.asarray(values, dtype=np.int32))
-    return np.concatenate(parts), offsets
+        lines += [f"        return layer_{model.name}(n, state, acc, param, out, fired)"]
+    nothing = "    return np.int32(0), np.int32(0), np.int32(0)"
+    return "\n".join([*lines, nothing, "", ""])
 
 
 def source() -> str:
     """The whole module: one layer function per model, ``dispatch``, and the engine."""
-    _, offsets = tables()
     models = list(MODELS.values())
-    layers = [layer_source(model, offsets) for model in models]
+    layers = [layer_source(model) for model in models]
     engine = (Path(__file__).parent / "engine.py").read_text(encoding="utf-8")
     return HEADER + "\n".join([*layers, dispatch_source(models), engine])
 
@@ -108,7 +107,7 @@ def _make_jitable(function: FunctionType, done: set[FunctionType]) -> None:
         if isinstance(called, FunctionType) and called not in done:
             done.add(called)
             _make_jitable(called, done)
-            numba.extending.register_jitable(called)
+            numba.extending.register_jitable(forceinline=True)(called)
 
 
 @cache

@@ -10,18 +10,17 @@ import numpy.typing as npt
 from snn2hw.errors import GraphError
 from snn2hw.graph import INPUT_PORT, FixedPointNetwork, Layer, Synapse
 from snn2hw.neurons import MODELS
-from snn2hw.simulator.generate import tables
 from snn2hw.topology import evaluation_order
 
 Table = npt.NDArray[np.int64]
 
-WORD = 4
-"""Inputs are padded with silent channels to a multiple of this: whole words of eight bytes."""
+BYTES = 8
+"""Bytes in a word. Inputs and spikes are kept as bytes and padded to whole words."""
 
 
 def padded(n: int) -> int:
-    """Number of channels that an input of n channels takes up."""
-    return -(-n // WORD) * WORD
+    """Room for n bytes, in whole words."""
+    return -(-n // BYTES) * BYTES
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,13 @@ class Copy:
 class Plan:
     """Tables for ``engine.run_batch``; a row is
 
-    inputs: first channel, channels with padding, source;
-    layers (in evaluation order): kind, n, offset of states, of input sums, number of ports,
-    offset of params, of outputs, first synapse, end of synapses, first port, end of ports;
+    inputs: first channel, channels with padding, source, mask of a value, whether mostly zero;
+    layers (in evaluation order): kind, n, offset of states, of input sums, number of ports, offset
+    of params, of graded outputs, of spikes, first synapse, end of synapses, first port, end of
+    ports;
     synapses: source, rows, offset of rows in the layer's sums, offset of weights, exponent, delay,
-    offset of non-zero counts;
-    ports: offset of values, source, offset of spike bytes, whether it spikes;
+    offset of non-zero counts, whether spikes arrive;
+    ports: offset of values or spikes, source, offset of packed spikes, whether it spikes;
     sources: offset in the event lists.
     """
 
@@ -59,7 +59,6 @@ class Plan:
     weights: npt.NDArray[np.int8]
     nonzero: npt.NDArray[np.int32]
     params: npt.NDArray[np.int32]
-    tables: npt.NDArray[np.int32]
     sizes: Table
     bytes_of: dict[str, tuple[int, int]]
     out_at: dict[tuple[str, str], int]
@@ -89,7 +88,10 @@ def make_plan(net: FixedPointNetwork) -> Plan:
 
     inputs, channel = [], 0
     for node in net.inputs:
-        inputs.append((channel, padded(node.n), add_source(node.name, INPUT_PORT, node.n)))
+        # A byte of an unsigned input is read as signed; the mask puts that right.
+        mask = -1 if node.signed or node.bits > BYTES else (1 << BYTES) - 1
+        source = add_source(node.name, INPUT_PORT, node.n)
+        inputs.append((channel, padded(node.n), source, mask, 0))
         channel += padded(node.n)
     ports: list[tuple[int, int, int, int]] = []
     params: list[npt.NDArray[np.int32]] = []
@@ -97,35 +99,39 @@ def make_plan(net: FixedPointNetwork) -> Plan:
     bytes_of: dict[str, tuple[int, int]] = {}
     out_at: dict[tuple[str, str], int] = {}
     state_at: dict[tuple[str, str], int] = {}
-    at_state = at_acc = at_param = at_out = at_bit = 0
+    at_state = at_acc = at_param = at_out = at_fired = at_bit = 0
     kinds = list(MODELS)
     for layer in order:
         model, n = layer.model, layer.n
         first_port = len(ports)
-        for k, output in enumerate(model.outputs):
+        first_out, first_fired = at_out, at_fired
+        for output in model.outputs:
             source = add_source(layer.name, output.name, n)
-            out_at[layer.name, output.name] = at_out + k * n
-            ports.append((at_out + k * n, source, at_bit, int(output.is_spike)))
             if output.is_spike:
+                ports.append((at_fired, source, at_bit, 1))
                 bytes_of[layer.name] = (at_bit, (n + 7) // 8)
                 at_bit += (n + 7) // 8
+                at_fired += padded(n)
+            else:
+                ports.append((at_out, source, 0, 0))
+                out_at[layer.name, output.name] = at_out
+                at_out += n
         for k, state in enumerate(model.states):
             state_at[layer.name, state.name] = at_state + k * n
         params += [np.asarray(layer.params[param.name], dtype=np.int32) for param in model.params]
         kind = kinds.index(model.name)
-        head = [kind, n, at_state, at_acc, len(model.inputs), at_param, at_out]
+        head = [kind, n, at_state, at_acc, len(model.inputs), at_param, first_out, first_fired]
         heads.append([*head, 0, 0, first_port, len(ports)])
         at_state += len(model.states) * n
         at_acc += len(model.inputs) * n
         at_param += len(model.params) * n
-        at_out += len(model.outputs) * n
     rows: list[tuple[int, ...]] = []
     groups: list[Synapse] = []
     weights: list[npt.NDArray[np.int8]] = []
     nonzero: list[npt.NDArray[np.int32]] = []
     at_weight = at_nonzero = 0
     for head, layer in zip(heads, order, strict=True):
-        head[7] = len(rows)
+        head[8] = len(rows)
         for synapse in net.into(layer.name):
             first = layer.model.inputs.index(synapse.target_ports[0])
             expected = layer.model.inputs[first : first + len(synapse.target_ports)]
@@ -138,30 +144,37 @@ def make_plan(net: FixedPointNetwork) -> Plan:
             n_rows, n_source = synapse.mantissa.shape
             at_row = first * layer.n
             row = (source, n_rows, at_row, at_weight, synapse.exponent, synapse.delay)
-            rows.append((*row, at_nonzero))
+            rows.append((*row, at_nonzero, is_spike(net, synapse)))
             groups.append(synapse)
             weights.append(np.ascontiguousarray(synapse.mantissa.T).ravel())
             nonzero.append(np.count_nonzero(synapse.mantissa, axis=0).astype(np.int32))
             at_weight += n_rows * n_source
             at_nonzero += n_source
-        head[8] = len(rows)
+        head[9] = len(rows)
     depth = 1 + max((s.delay for s in net.synapses), default=0)
     widest = max((row[1] for row in rows), default=1)
     return Plan(
         order=order,
         groups=tuple(groups),
-        inputs=np.array(inputs, dtype=np.int64).reshape(-1, 3),
-        layers=np.array(heads, dtype=np.int64).reshape(-1, 11),
-        synapses=np.array(rows, dtype=np.int64).reshape(-1, 7),
+        inputs=np.array(inputs, dtype=np.int64).reshape(-1, 5),
+        layers=np.array(heads, dtype=np.int64).reshape(-1, 12),
+        synapses=np.array(rows, dtype=np.int64).reshape(-1, 8),
         ports=np.array(ports, dtype=np.int64).reshape(-1, 4),
         sources=np.array(sources, dtype=np.int64).reshape(-1, 1),
         weights=np.concatenate([*weights, np.zeros(1, dtype=np.int8)]),
         nonzero=np.concatenate([*nonzero, np.zeros(1, dtype=np.int32)]),
         params=np.concatenate([*params, np.zeros(1, dtype=np.int32)]),
-        tables=tables()[0],
-        sizes=np.array([at_state, at_acc, at_out, filled, depth, widest], dtype=np.int64),
+        sizes=np.array([at_state, at_acc, at_out, at_fired, filled, depth, widest], dtype=np.int64),
         bytes_of=bytes_of,
         out_at=out_at,
         state_at=state_at,
         spike_bytes=at_bit,
     )
+
+
+def is_spike(net: FixedPointNetwork, synapse: Synapse) -> bool:
+    """Whether every message that arrives is a plain spike, worth 1."""
+    for node in net.inputs:
+        if node.name == synapse.source:
+            return node.bits == 1 and not node.signed
+    return net.layer(synapse.source).model.output(synapse.source_port).is_spike
