@@ -11,11 +11,11 @@ compiling, starting; ours: loading or compiling the engine) and shown beside it.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,21 @@ from snn2hw.data import japanese_vowels
 from snn2hw.demo_models import train_japanese_vowels
 from snn2hw.targets.lava.timing import time_lava
 
-REPEATS = 20
-START = """
-import sys, time
+REPEATS = 30
+CHILD = """
+import json, sys, time
 import numpy as np
 begin = time.perf_counter()
 import snn2hw
-net = snn2hw.load(sys.argv[1])
-x = np.load(sys.argv[2])[:1]
-net.run(x, threads=1)
-first = time.perf_counter() - begin
-begin = time.perf_counter()
-net.run(x, threads=1)
-print(first - (time.perf_counter() - begin))
+net, x = snn2hw.load(sys.argv[1]), np.load(sys.argv[2])
+net.run(x[:1], threads=1)
+startup = time.perf_counter() - begin
+seconds = []
+for _ in range(int(sys.argv[3])):
+    begin = time.perf_counter()
+    run = net.run(x, threads=1)
+    seconds.append(time.perf_counter() - begin)
+print(json.dumps({"startup_s": startup, "seconds": seconds, "synops": run.activity.synops}))
 """
 
 
@@ -64,61 +66,65 @@ def lif_700_256_20() -> tuple[snn2hw.FixedPointNetwork, np.ndarray]:
     }
     names = list(nodes)
     graph = nir.NIRGraph(nodes, list(itertools.pairwise(names)))
-    x = (rng.random((100, 100, 700)) < 0.03).astype(np.int16)
+    x = (rng.random((100, 100, 700)) < 0.03).astype(np.uint8)
     return snn2hw.quantize(graph, calibration=x[:20]), x
 
 
-def start_up(net: snn2hw.FixedPointNetwork, x: np.ndarray) -> dict[str, float]:
-    """Seconds until the first result in a fresh process, engine to be compiled or on disk."""
-    seconds = {}
+def simulate(net: snn2hw.FixedPointNetwork, x: np.ndarray) -> tuple[dict[str, Any], float]:
+    """Timings of a fresh process whose engine lies compiled on disk, and of one that compiles it.
+
+    A process of its own, because idle threads of torch slow their neighbours down.
+    """
     with tempfile.TemporaryDirectory() as folder:
         net.save(Path(folder) / "net.h5")
         np.save(Path(folder) / "x.npy", x)
-        command = [sys.executable, "-c", START, f"{folder}/net.h5", f"{folder}/x.npy"]
         environment = os.environ | {"XDG_CACHE_HOME": f"{folder}/cache"}
-        for key in ("startup_compiling_s", "startup_s"):
+        results = []
+        for repeats in (1, REPEATS):
+            command = [sys.executable, "-c", CHILD, f"{folder}/net.h5", f"{folder}/x.npy"]
             done = subprocess.run(
-                command, env=environment, check=True, capture_output=True, text=True
+                [*command, str(repeats)],
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
             )
-            seconds[key] = float(done.stdout)
-    return seconds
+            results.append(json.loads(done.stdout))
+        return results[1], results[0]["startup_s"]
 
 
 def measure(name: str, net: snn2hw.FixedPointNetwork, x: np.ndarray) -> dict[str, Any]:
-    run = net.run(x, threads=1)
-    ours = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        net.run(x, threads=1)
-        ours.append(time.perf_counter() - begin)
+    ours, compiling_s = simulate(net, x)
     lava = time_lava(net, x)
     steps = x.shape[0] * x.shape[1]
-    seconds = float(np.median(ours))
-    started = start_up(net, x)
-    lava_step = lava.step_s
+    seconds = float(np.median(ours["seconds"]))
     return {
         "network": name,
         "samples": x.shape[0],
         "steps": x.shape[1],
         "snn2hw_step_us": seconds / steps * 1e6,
-        "snn2hw_step_best_us": min(ours) / steps * 1e6,
-        "lava_step_us": lava_step * 1e6,
-        "ratio": lava_step * steps / seconds,
-        "ratio_with_startup": (lava.startup_s + lava_step * steps)
-        / (started["startup_s"] + seconds),
-        "synops_per_s": run.activity.synops / seconds,
-        "synops_per_step": run.activity.synops / steps,
+        "snn2hw_step_best_us": min(ours["seconds"]) / steps * 1e6,
+        "lava_step_us": lava.step_s * 1e6,
+        "ratio": lava.step_s * steps / seconds,
+        "ratio_with_startup": (lava.startup_s + lava.step_s * steps)
+        / (ours["startup_s"] + seconds),
+        "synops_per_s": ours["synops"] / seconds,
+        "synops_per_step": ours["synops"] / steps,
+        "startup_s": ours["startup_s"],
+        "startup_compiling_s": compiling_s,
         "lava_startup_s": lava.startup_s,
         "lava_processes": lava.processes,
         "lava": lava.lava,
-        **started,
     }
 
 
 def main() -> None:
     bench = Bench("speed")
-    for name, make in (("demo GPN 144-32-9", demo_gpn), ("LIF 700-256-20", lif_700_256_20)):
-        row = measure(name, *make())
+    for make in (demo_gpn, lif_700_256_20):
+        net, x = make()
+        sizes = "-".join(str(node.n) for node in (*net.inputs, *net.layers))
+        name = f"{net.layers[0].model.name.upper()} {sizes}"
+        row = measure(name, net, x)
         bench.add(row)
         print(
             f"{name}: {row['snn2hw_step_us']:.2f} us a step and sample on one core, Lava "

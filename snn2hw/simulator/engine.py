@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def compact(values, mask, index, value):
     """List the non-zero entries: their positions, and their values (``& mask``: see ``plan``)."""
     count = 0
@@ -24,7 +24,7 @@ def compact(values, mask, index, value):
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def compact_sparse(values, words, mask, busy, index, value):
     """As ``compact``, for bytes that are mostly zero: ``words`` are the same, eight at a time."""
     full = 0
@@ -41,7 +41,14 @@ def compact_sparse(values, words, mask, busy, index, value):
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
+def clear(values):
+    """Set everything to zero."""
+    for i in range(values.size):
+        values[i] = 0
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def deliver_spikes(acc, weights, rows, index, count, shift, part):
     """Add the weight column of each of ``count`` spikes, ``<< shift``, to ``acc``.
 
@@ -49,19 +56,28 @@ def deliver_spikes(acc, weights, rows, index, count, shift, part):
     """
     for first in range(0, count, 256):
         last = min(first + 256, count)
-        part[:rows] = 0
+        clear(part[:rows])
         k = first
-        while k + 4 <= last:
+        while k + 8 <= last:
             w0 = weights[index[k] * rows : index[k] * rows + rows]
             w1 = weights[index[k + 1] * rows : index[k + 1] * rows + rows]
             w2 = weights[index[k + 2] * rows : index[k + 2] * rows + rows]
             w3 = weights[index[k + 3] * rows : index[k + 3] * rows + rows]
+            w4 = weights[index[k + 4] * rows : index[k + 4] * rows + rows]
+            w5 = weights[index[k + 5] * rows : index[k + 5] * rows + rows]
+            w6 = weights[index[k + 6] * rows : index[k + 6] * rows + rows]
+            w7 = weights[index[k + 7] * rows : index[k + 7] * rows + rows]
             for r in range(rows):
-                part[r] += np.int16(
+                low = np.int16(
                     np.int16(np.int16(w0[r]) + np.int16(w1[r]))
                     + np.int16(np.int16(w2[r]) + np.int16(w3[r]))
                 )
-            k += 4
+                high = np.int16(
+                    np.int16(np.int16(w4[r]) + np.int16(w5[r]))
+                    + np.int16(np.int16(w6[r]) + np.int16(w7[r]))
+                )
+                part[r] += np.int16(low + high)
+            k += 8
         while k < last:
             w0 = weights[index[k] * rows : index[k] * rows + rows]
             for r in range(rows):
@@ -71,43 +87,69 @@ def deliver_spikes(acc, weights, rows, index, count, shift, part):
             acc[r] += np.int32(part[r]) << shift
 
 
-@njit(cache=True, nogil=True)
-def deliver_messages(acc, weights, rows, index, value, count, shift):
-    """As ``deliver_spikes``, each column times the message's value."""
+@njit(cache=True, nogil=True, _nrt=False, fastmath={"contract"})
+def deliver_messages(acc, weights, rows, index, value, count, shift, exact):
+    """As ``deliver_spikes``, each column times the message's value.
+
+    exact: sums in single precision, which are exact for integers below 2**24 whatever their order
+    (``plan.sums_fit_single`` has shown it) and take half the time of 32-bit products. The weights
+    are single precision too.
+    """
+    clear(exact[:rows])
     k = 0
-    while k + 4 <= count:
+    while k + 8 <= count:
         w0 = weights[index[k] * rows : index[k] * rows + rows]
         w1 = weights[index[k + 1] * rows : index[k + 1] * rows + rows]
         w2 = weights[index[k + 2] * rows : index[k + 2] * rows + rows]
         w3 = weights[index[k + 3] * rows : index[k + 3] * rows + rows]
-        m0 = np.int32(value[k] << shift)
-        m1 = np.int32(value[k + 1] << shift)
-        m2 = np.int32(value[k + 2] << shift)
-        m3 = np.int32(value[k + 3] << shift)
+        w4 = weights[index[k + 4] * rows : index[k + 4] * rows + rows]
+        w5 = weights[index[k + 5] * rows : index[k + 5] * rows + rows]
+        w6 = weights[index[k + 6] * rows : index[k + 6] * rows + rows]
+        w7 = weights[index[k + 7] * rows : index[k + 7] * rows + rows]
+        m0 = np.float32(value[k])
+        m1 = np.float32(value[k + 1])
+        m2 = np.float32(value[k + 2])
+        m3 = np.float32(value[k + 3])
+        m4 = np.float32(value[k + 4])
+        m5 = np.float32(value[k + 5])
+        m6 = np.float32(value[k + 6])
+        m7 = np.float32(value[k + 7])
         for r in range(rows):
-            acc[r] += np.int32(
-                np.int32(np.int32(w0[r] * m0) + np.int32(w1[r] * m1))
-                + np.int32(np.int32(w2[r] * m2) + np.int32(w3[r] * m3))
-            )
-        k += 4
+            low = exact[r] + w0[r] * m0 + w1[r] * m1 + w2[r] * m2 + w3[r] * m3
+            exact[r] = low + w4[r] * m4 + w5[r] * m5 + w6[r] * m6 + w7[r] * m7
+        k += 8
     while k < count:
+        w0 = weights[index[k] * rows : index[k] * rows + rows]
+        m0 = np.float32(value[k])
+        for r in range(rows):
+            exact[r] += w0[r] * m0
+        k += 1
+    for r in range(rows):
+        acc[r] += np.int32(exact[r]) << shift
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def deliver_wide(acc, weights, rows, index, value, count, shift):
+    """As ``deliver_messages``, for sums that need all 32 bits."""
+    for k in range(count):
         w0 = weights[index[k] * rows : index[k] * rows + rows]
         m0 = np.int32(value[k] << shift)
         for r in range(rows):
             acc[r] += np.int32(w0[r] * m0)
-        k += 1
 
 
-@njit(cache=True, nogil=True)
-def deliver(acc, weights, rows, index, value, count, shift, is_spike, part):
-    """Add what ``count`` messages bring to ``acc``."""
-    if is_spike:
+@njit(cache=True, nogil=True, _nrt=False)
+def deliver(acc, weights, singles, rows, index, value, count, shift, kind, part, exact):
+    """Add what ``count`` messages bring to ``acc``; kind: see ``plan.message_kind``."""
+    if kind == 0:
         deliver_spikes(acc, weights, rows, index, count, shift, part)
+    elif kind == 1:
+        deliver_messages(acc, singles, rows, index, value, count, shift, exact)
     else:
-        deliver_messages(acc, weights, rows, index, value, count, shift)
+        deliver_wide(acc, weights, rows, index, value, count, shift)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def run_sample(
     data,
     words,
@@ -117,6 +159,7 @@ def run_sample(
     ports,
     sources,
     weights,
+    singles,
     nonzero,
     params,
     copies,
@@ -126,24 +169,26 @@ def run_sample(
     act_inputs,
     act_layers,
     act_synapses,
+    state,
+    acc,
+    out,
+    fired,
+    fired_words,
+    busy,
+    part,
+    exact,
+    whole,
+    index,
+    value,
+    counts,
 ):
     """One sample. data: (time, all input channels), words: the same, eight bytes at a time.
 
-    The last five arrays are written to.
+    The arrays from ``spikes`` on are written to; those from ``state`` on are work space. Nothing is
+    allocated here, so slices need no reference counts (``_nrt=False``), which cost more than they
+    count in loops this short.
     """
-    n_state, n_acc, n_out, n_fired, n_source, depth, widest = sizes
-    state = np.zeros(n_state, dtype=np.int32)
-    acc = np.zeros(n_acc, dtype=np.int32)
-    out = np.zeros(n_out, dtype=np.int32)
-    fired = np.zeros(n_fired, dtype=np.int8)
-    fired_words = fired.view(np.int64)
-    busy = np.zeros(max(words.shape[1], fired_words.size) + 1, dtype=np.int32)
-    part = np.zeros(widest, dtype=np.int16)
-    whole = np.zeros(widest, dtype=np.int32)
-    # One slot more than a source can fill: compact writes one entry past the last.
-    index = np.zeros(n_source * depth, dtype=np.int32)
-    value = np.zeros(n_source * depth, dtype=np.int32)
-    counts = np.zeros((sources.shape[0], depth), dtype=np.int64)
+    n_source, depth = sizes[4], sizes[5]
     for t in range(data.shape[0]):
         slot = t % depth
         for k in range(inputs.shape[0]):
@@ -159,9 +204,9 @@ def run_sample(
             act_inputs[k] += c
         for j in range(layers.shape[0]):
             kind, n, at_state, at_acc, n_in, at_param, at_out, at_fired = layers[j, :8]
-            acc[at_acc : at_acc + n_in * n] = 0
+            clear(acc[at_acc : at_acc + n_in * n])
             for s in range(layers[j, 8], layers[j, 9]):
-                source, rows, at_row, at_weight, exponent, delay, at_nonzero, is_spike = synapses[s]
+                source, rows, at_row, at_weight, exponent, delay, at_nonzero, message = synapses[s]
                 if delay > t:
                     continue
                 past = (t - delay) % depth
@@ -170,15 +215,17 @@ def run_sample(
                     continue
                 at = sources[source, 0] + past * n_source
                 events = index[at : at + count]
-                target = acc[at_acc + at_row : at_acc + at_row + rows]
+                target = acc[at_row : at_row + rows]
                 values = value[at : at + count]
-                w = weights[at_weight:]
+                w, w1 = weights[at_weight:], singles[at_weight:]
                 if exponent >= 0:
-                    deliver(target, w, rows, events, values, count, exponent, is_spike, part)
+                    deliver(
+                        target, w, w1, rows, events, values, count, exponent, message, part, exact
+                    )
                 else:
                     # Loihi shifts the whole sum of the group, not each weight.
-                    whole[:rows] = 0
-                    deliver(whole, w, rows, events, values, count, 0, is_spike, part)
+                    clear(whole[:rows])
+                    deliver(whole, w, w1, rows, events, values, count, 0, message, part, exact)
                     for r in range(rows):
                         target[r] += whole[r] >> -exponent
                 act_synapses[s, 0] += count
@@ -211,10 +258,8 @@ def run_sample(
                         spikes[t, at_bit + (e >> 3)] |= np.uint8(1 << (e & 7))
         for k in range(copies.shape[0]):
             from_out, first, n, to = copies[k]
-            if from_out:
-                recorded[t, to : to + n] = out[first : first + n]
-            else:
-                recorded[t, to : to + n] = state[first : first + n]
+            for i in range(n):
+                recorded[t, to + i] = out[first + i] if from_out else state[first + i]
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -227,6 +272,7 @@ def run_batch(
     ports,
     sources,
     weights,
+    singles,
     nonzero,
     params,
     copies,
@@ -238,7 +284,9 @@ def run_batch(
     act_synapses,
 ):
     """All samples, in parallel: each writes to its own rows of the result arrays."""
+    n_state, n_acc, n_out, n_fired, n_source, depth, widest = sizes
     for b in prange(data.shape[0]):
+        fired = np.zeros(n_fired, dtype=np.int8)
         run_sample(
             data[b],
             words[b],
@@ -248,6 +296,7 @@ def run_batch(
             ports,
             sources,
             weights,
+            singles,
             nonzero,
             params,
             copies,
@@ -257,4 +306,17 @@ def run_batch(
             act_inputs[b],
             act_layers[b],
             act_synapses[b],
+            np.zeros(n_state, dtype=np.int32),
+            np.zeros(n_acc, dtype=np.int32),
+            np.zeros(n_out, dtype=np.int32),
+            fired,
+            fired.view(np.int64),
+            np.zeros(max(words.shape[2], n_fired // 8) + 1, dtype=np.int32),
+            np.zeros(widest, dtype=np.int16),
+            np.zeros(widest, dtype=np.float32),
+            np.zeros(widest, dtype=np.int32),
+            # One slot more than a source can fill: compact writes one entry past the last.
+            np.zeros(n_source * depth, dtype=np.int32),
+            np.zeros(n_source * depth, dtype=np.int32),
+            np.zeros((sources.shape[0], depth), dtype=np.int64),
         )

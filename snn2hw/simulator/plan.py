@@ -14,6 +14,9 @@ from snn2hw.topology import evaluation_order
 
 Table = npt.NDArray[np.int64]
 
+LANES = 32
+"""Rows of a weight matrix are padded with zeros to a multiple of this: no tail to vector loops."""
+
 BYTES = 8
 """Bytes in a word. Inputs and spikes are kept as bytes and padded to whole words."""
 
@@ -43,8 +46,8 @@ class Plan:
     layers (in evaluation order): kind, n, offset of states, of input sums, number of ports, offset
     of params, of graded outputs, of spikes, first synapse, end of synapses, first port, end of
     ports;
-    synapses: source, rows, offset of rows in the layer's sums, offset of weights, exponent, delay,
-    offset of non-zero counts, whether spikes arrive;
+    synapses: source, rows with padding, offset of the sums, offset of weights, exponent, delay,
+    offset of non-zero counts, kind of message;
     ports: offset of values or spikes, source, offset of packed spikes, whether it spikes;
     sources: offset in the event lists.
     """
@@ -57,6 +60,7 @@ class Plan:
     ports: Table
     sources: Table
     weights: npt.NDArray[np.int8]
+    singles: npt.NDArray[np.float32]
     nonzero: npt.NDArray[np.int32]
     params: npt.NDArray[np.int32]
     sizes: Table
@@ -127,9 +131,10 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         at_param += len(model.params) * n
     rows: list[tuple[int, ...]] = []
     groups: list[Synapse] = []
-    weights: list[npt.NDArray[np.int8]] = []
+    weights = [np.zeros(0, dtype=np.int8)]
+    singles = [np.zeros(0, dtype=np.float32)]
     nonzero: list[npt.NDArray[np.int32]] = []
-    at_weight = at_nonzero = 0
+    at_nonzero = 0
     for head, layer in zip(heads, order, strict=True):
         head[8] = len(rows)
         for synapse in net.into(layer.name):
@@ -142,13 +147,17 @@ def make_plan(net: FixedPointNetwork) -> Plan:
                 )
             source = source_of[synapse.source, synapse.source_port]
             n_rows, n_source = synapse.mantissa.shape
-            at_row = first * layer.n
-            row = (source, n_rows, at_row, at_weight, synapse.exponent, synapse.delay)
-            rows.append((*row, at_nonzero, is_spike(net, synapse)))
+            kind = message_kind(net, synapse)
+            columns = np.zeros((n_source, -(-n_rows // LANES) * LANES), dtype=np.int8)
+            columns[:, :n_rows] = synapse.mantissa.T
+            kept = singles if kind == SINGLE else weights
+            at_weight = sum(map(len, kept))
+            kept.append(columns.ravel().astype(kept[0].dtype))
+            at_row = head[3] + first * layer.n
+            row = (source, columns.shape[1], at_row, at_weight, synapse.exponent, synapse.delay)
+            rows.append((*row, at_nonzero, kind))
             groups.append(synapse)
-            weights.append(np.ascontiguousarray(synapse.mantissa.T).ravel())
             nonzero.append(np.count_nonzero(synapse.mantissa, axis=0).astype(np.int32))
-            at_weight += n_rows * n_source
             at_nonzero += n_source
         head[9] = len(rows)
     depth = 1 + max((s.delay for s in net.synapses), default=0)
@@ -161,10 +170,13 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         synapses=np.array(rows, dtype=np.int64).reshape(-1, 8),
         ports=np.array(ports, dtype=np.int64).reshape(-1, 4),
         sources=np.array(sources, dtype=np.int64).reshape(-1, 1),
-        weights=np.concatenate([*weights, np.zeros(1, dtype=np.int8)]),
+        weights=np.concatenate(weights),
+        singles=np.concatenate(singles),
         nonzero=np.concatenate([*nonzero, np.zeros(1, dtype=np.int32)]),
         params=np.concatenate([*params, np.zeros(1, dtype=np.int32)]),
-        sizes=np.array([at_state, at_acc, at_out, at_fired, filled, depth, widest], dtype=np.int64),
+        sizes=np.array(
+            [at_state, at_acc + LANES, at_out, at_fired, filled, depth, widest], dtype=np.int64
+        ),
         bytes_of=bytes_of,
         out_at=out_at,
         state_at=state_at,
@@ -172,9 +184,18 @@ def make_plan(net: FixedPointNetwork) -> Plan:
     )
 
 
-def is_spike(net: FixedPointNetwork, synapse: Synapse) -> bool:
-    """Whether every message that arrives is a plain spike, worth 1."""
-    for node in net.inputs:
-        if node.name == synapse.source:
-            return node.bits == 1 and not node.signed
-    return net.layer(synapse.source).model.output(synapse.source_port).is_spike
+SPIKE, SINGLE, WIDE = range(3)
+
+
+def message_kind(net: FixedPointNetwork, synapse: Synapse) -> int:
+    """How messages are multiplied: spikes not at all, else in single precision or in 32 bits."""
+    largest = net.message_range(synapse.source, synapse.source_port)
+    if largest == 1 and not any(n.signed for n in net.inputs if n.name == synapse.source):
+        return SPIKE
+    return SINGLE if sums_fit_single(synapse, largest) else WIDE
+
+
+def sums_fit_single(synapse: Synapse, largest: int) -> bool:
+    """Whether no sum of the group can reach 2**24, up to which single precision is exact."""
+    rows = np.abs(synapse.mantissa.astype(np.int64)).sum(axis=1)
+    return bool(rows.max(initial=0) * largest < 1 << 24)

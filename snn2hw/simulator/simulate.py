@@ -64,6 +64,7 @@ def simulate(
             plan.ports,
             plan.sources,
             plan.weights,
+            plan.singles,
             plan.nonzero,
             plan.params,
             np.array(table, dtype=np.int64).reshape(-1, 4),
@@ -147,11 +148,13 @@ def check_messages(net: FixedPointNetwork, x: npt.ArrayLike) -> npt.NDArray[Any]
             f"data span {data.min()}..{data.max()} and input {node.name!r} takes "
             f"{node.low}..{node.high} ({what}); calibrate with such data or encode them"
         )
-    messages = np.zeros(
-        (*data.shape[:2], padded(node.n)), dtype=np.int8 if node.bits <= BYTES else np.int32
-    )
     flat = data.reshape(*data.shape[:2], node.n)
-    messages[:, :, : node.n] = flat.astype(np.int32).astype(messages.dtype)
+    dtype = np.int8 if node.bits <= BYTES else np.int32
+    if flat.itemsize == 1 and dtype == np.int8 and node.n == padded(node.n):
+        return np.ascontiguousarray(flat).view(np.int8)
+    messages = np.zeros((*data.shape[:2], padded(node.n)), dtype=dtype)
+    # By way of 32 bits: a float above 127 has no defined byte.
+    messages[:, :, : node.n] = flat.astype(np.int32) if flat.dtype.kind == "f" else flat
     return messages
 
 
