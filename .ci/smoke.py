@@ -1,4 +1,4 @@
-"""Smoke test of an installed wheel: the base install, without torch, does its job from end to end."""
+"""Smoke test of an installed wheel: without torch, from a graph to its report."""
 
 import json
 import subprocess

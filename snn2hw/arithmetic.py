@@ -54,13 +54,14 @@ def select(condition: Any, if_true: Any, if_false: Any) -> Any:
 
 
 def interpolate(table: Any, x: Any, n: int) -> Any:
-    """Piecewise-linear look-up: ``table`` holds the function at multiples of ``2**n``.
+    """Piecewise-linear look-up: entry k of ``table`` is the line from ``k * 2**n`` on.
 
-    x: integers in [0, (len(table) - 1) * 2**n). The slope's product is rounded to the nearest.
+    Its lower 16 bits are the value there, what is above them the rise to the next entry, signed, so
+    that a look-up is one read. x: integers in [0, len(table) * 2**n). The product of rise and
+    fraction is rounded to the nearest.
     """
-    index = x >> n
-    low = table[index]
-    return low + shift_rounded((table[index + 1] - low) * (x & ((1 << n) - 1)), n)
+    line = table[x >> n]
+    return (line & 0xFFFF) + shift_rounded((line >> 16) * (x & ((1 << n) - 1)), n)
 
 
 PRIMITIVES = (shift_toward_zero, shift_rounded, wrap, saturate, select, interpolate)

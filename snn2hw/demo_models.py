@@ -17,7 +17,7 @@ from snn2hw.errors import ParameterError
 from snn2hw.nn import GPN, LIF, Readout, SequenceDropout, train
 
 NEURONS = ("lif", "gpn")
-HIDDEN = 64
+HIDDEN = 48
 DROPOUT = 0.25
 # far more than the paper's 0.05: with 270 utterances, the noise keeps the gates from overfitting
 GPN_RESET_STD = 1.0

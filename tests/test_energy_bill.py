@@ -174,7 +174,7 @@ def test_memory_is_priced_by_its_size() -> None:
 def test_gpn_table_lookups_are_memory() -> None:
     bill = estimate(activity(layer(model="gpn"), synapses=()), "cmos45-horowitz2014")
     assert bill.total_j is not None
-    assert bill.by_term()["table look-ups"] == pytest.approx(1000 * 8 * 10 * PJ)
+    assert bill.by_term()["table look-ups"] == pytest.approx(1000 * 4 * 10 * PJ)
 
 
 def test_json_says_the_same() -> None:

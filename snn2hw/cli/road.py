@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Journey:
-    """What came of one model; ``check`` is None where Lava was not at hand, and ``why`` says why."""
+    """What came of one model; where Lava was not at hand ``check`` is None and ``why`` says why."""
 
     name: str
     net: FixedPointNetwork

@@ -15,7 +15,7 @@ row of weights has its own scale, undone by a multiplication (``*_gain``) in the
     h   = clip24(trunc0(F v / 2^12) + trunc0(I x / 2^12));   s = h >= 4 T
     v  <- clip24((0 if s else h) + 4 B);   m = clip12(round(v / 2^message_shift))
 
-The sigmoid is a table of 129 points over [-8, 8] with straight lines between them, tanh(a) is
+The sigmoid is a table of 128 straight lines over [-8, 8), tanh(a) is
 2 sigmoid(2a) - 1; ``SIGMOID_ERROR`` and ``TANH_ERROR`` bound the error.
 Intel publishes no microcode of a gated neuron for Loihi 2: these widths are our choice within what
 is public (24-bit states, graded messages up to 24 bits, multiplication in the neuron program).
@@ -71,9 +71,9 @@ MESSAGE_BITS = 12
 SEGMENT_BITS = 7
 """A segment of the sigmoid's table is 2**7 / 2**10 = 1/8 wide."""
 
-GAIN_FRACTION = {"x": V_FRACTION + X_GAIN_SHIFT} | {
-    gate: GATE_FRACTION + GATE_GAIN_SHIFT for gate in GATES
-}
+GAIN_FRACTION = {"x": V_FRACTION + X_GAIN_SHIFT} | dict.fromkeys(
+    GATES, GATE_FRACTION + GATE_GAIN_SHIFT
+)
 """Fraction bits of the gains of the ports that spikes arrive at."""
 
 ARGUMENT_LIMIT = 8 << GATE_FRACTION
@@ -86,9 +86,12 @@ rounding of points and lines 2.4e-4 + 2.4e-4 at worst apart, 3.4e-4 beyond the t
 TANH_ERROR = 1.0e-3
 """Bound of |integer tanh - tanh| likewise: twice the sigmoid's."""
 
-SIGMOID: IntArray = np.rint(
+_POINTS: IntArray = np.rint(
     2.0**UNIT_FRACTION / (1.0 + np.exp(-np.arange(-64, 65) / 8.0)),
 ).astype(np.int32)
+
+SIGMOID: IntArray = _POINTS[:-1] | np.diff(_POINTS) << 16
+"""The 128 lines of the sigmoid, as ``arithmetic.interpolate`` takes them."""
 
 
 def argument(spikes: Any, spike_gain: Any, messages: Any, message_gain: Any, bias: Any) -> Any:
@@ -258,7 +261,7 @@ def quantize(
         integers[f"{port}_bias"] = bias.astype(np.int32)
     integers["message_shift"] = np.full(n, formats["m"].shift, dtype=np.int32)
     notes.append(
-        f"gates: table of {SIGMOID.size} points, error below {SIGMOID_ERROR:g} (tanh "
+        f"gates: table of {SIGMOID.size} lines, error below {SIGMOID_ERROR:g} (tanh "
         f"{TANH_ERROR:g}); messages of v: {MESSAGE_BITS} bits of {formats['m'].unit:g}"
     )
     units = {"v": 2.0**-V_FRACTION, "s": 1.0, "m": formats["m"].unit}

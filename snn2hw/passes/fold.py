@@ -32,9 +32,7 @@ def fold(graph: DiscreteGraph) -> DiscreteGraph:
                     projections[k] = _with_gain(projection, port, factor)
     done = "fold: input gains multiplied into the arriving matrices"
     done += f", port maps of {', '.join(folded)} too" if folded else ""
-    return graph.with_note(
-        done, populations=tuple(populations), projections=tuple(projections)
-    )
+    return graph.with_note(done, populations=tuple(populations), projections=tuple(projections))
 
 
 def _rows(projection: Projection, port: str) -> slice:

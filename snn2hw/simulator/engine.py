@@ -229,8 +229,10 @@ def run_sample(
                     for r in range(rows):
                         target[r] += whole[r] >> -exponent
                 act_synapses[s, 0] += count
+                met = 0
                 for e in events:
-                    act_synapses[s, 1] += nonzero[at_nonzero + e]
+                    met += nonzero[at_nonzero + e]
+                act_synapses[s, 1] += met
             wraps, clips, idle = dispatch(
                 kind,
                 n,

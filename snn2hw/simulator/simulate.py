@@ -152,7 +152,8 @@ def check_messages(net: FixedPointNetwork, x: npt.ArrayLike) -> npt.NDArray[Any]
     dtype = np.int8 if node.bits <= BYTES else np.int32
     if flat.itemsize == 1 and dtype == np.int8 and node.n == padded(node.n):
         return np.ascontiguousarray(flat).view(np.int8)
-    messages = np.zeros((*data.shape[:2], padded(node.n)), dtype=dtype)
+    messages = np.empty((*data.shape[:2], padded(node.n)), dtype=dtype)
+    messages[:, :, node.n :] = 0
     # By way of 32 bits: a float above 127 has no defined byte.
     messages[:, :, : node.n] = flat.astype(np.int32) if flat.dtype.kind == "f" else flat
     return messages
