@@ -118,8 +118,8 @@ def _export(name: str, module: Module, dt: float) -> tuple[nir.ir.NIRNode, int, 
         module = module.linear
     if isinstance(module, torch.nn.Linear):
         weight = _numpy(module.weight)
-        bias: torch.Tensor | None = module.bias
-        node = nir.Linear(weight) if bias is None else nir.Affine(weight, _numpy(bias))
+        added: torch.Tensor | None = module.bias
+        node = nir.Linear(weight) if added is None else nir.Affine(weight, _numpy(added))
         return node, module.in_features, module.out_features
     if isinstance(module, nn.LIF):
         n = module.n_neurons

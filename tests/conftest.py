@@ -7,35 +7,56 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["lava_at_hand"]
+from snn2hw.errors import BackendError
+from snn2hw.targets.lava.environment import LavaEnvironment, ensure
 
 LOUD = {
-    "lava": "NOT VERIFIED AGAINST LAVA. To mend it: snn2hw doctor --repair, or set "
-    "SNN2HW_LAVA_PYTHON to a Python 3.10 with lava-nc.",
-    "browser": "REPORT NOT TESTED IN A BROWSER. To mend it: install chromium and chromedriver.",
+    "lava": (
+        "NOT VERIFIED AGAINST LAVA",
+        "To mend it: snn2hw doctor --repair, or set SNN2HW_LAVA_PYTHON to a Python 3.10 with "
+        "lava-nc.",
+    ),
+    "browser": (
+        "THE REPORT WAS NOT TESTED IN A BROWSER",
+        "To mend it: install chromium and chromedriver.",
+    ),
 }
+"""Marker -> words that a skip for want of it contains, and how to mend that."""
+
+
+@pytest.fixture(scope="session")
+def lava() -> LavaEnvironment:
+    """The Lava environment, made on first use, or a skip that is said loudly at the end."""
+    try:
+        return ensure()
+    except BackendError as error:
+        pytest.skip(f"{LOUD['lava'][0]}: {error}")
+
+
+def lacks(report: pytest.TestReport, marker: str) -> bool:
+    """Whether a test was skipped because what the marker stands for is not at hand."""
+    return report.skipped and marker in report.keywords and LOUD[marker][0] in str(report.longrepr)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A skip becomes a failure where SNN2HW_REQUIRE names the test's marker (as CI does)."""
+    """A skip becomes a failure where SNN2HW_REQUIRE names what is not at hand (as CI does)."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        required = os.environ.get("SNN2HW_REQUIRE", "").split(",")
-        missing = [name for name in LOUD if name in required and item.get_closest_marker(name)]
-        if missing:
+    for marker in os.environ.get("SNN2HW_REQUIRE", "").split(","):
+        if marker in LOUD and lacks(report, marker):
             report.outcome = "failed"
-            report.longrepr = f"SNN2HW_REQUIRE={missing[0]}, but: {report.longrepr}"
+            report.longrepr = f"SNN2HW_REQUIRE={marker}, but: {report.longrepr}"
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end, where nobody overlooks it, what these tests did not show."""
     skipped = terminalreporter.stats.get("skipped", [])
-    for marker, words in LOUD.items():
-        count = sum(marker in report.keywords for report in skipped)
+    for marker, (words, remedy) in LOUD.items():
+        count = sum(lacks(report, marker) for report in skipped)
         if count:
-            terminalreporter.section(f"*** {count} tests skipped ***", sep="*", red=True, bold=True)
-            terminalreporter.line(words, red=True, bold=True)
+            title = f"{words}: {count} tests skipped"
+            terminalreporter.section(title, sep="*", red=True, bold=True)
+            terminalreporter.line(remedy, red=True, bold=True)

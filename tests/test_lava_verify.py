@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lava_at_hand import lava  # noqa: F401 (a fixture)
 from random_networks import KINDS, random_network
 
 from snn2hw.errors import BackendError
@@ -79,7 +78,7 @@ def test_samples_follow_each_other_without_a_trace() -> None:
 
 
 @pytest.fixture(scope="module")
-def recorded(lava: LavaEnvironment) -> dict[str, tuple[FixedPointNetwork, np.ndarray, Records]]:  # noqa: F811
+def recorded(lava: LavaEnvironment) -> dict[str, tuple[FixedPointNetwork, np.ndarray, Records]]:
     """One network of each kind with its Lava records."""
     items = {
         kind: random_network(np.random.default_rng(0), kind, steps=60, batch=2) for kind in KINDS
@@ -164,7 +163,7 @@ def test_a_lava_process_that_dies_is_an_error_soon(
         verify(net, x, timeout_s=300.0)
 
 
-def test_weights_beyond_the_limits_become_what_our_mantissas_hold(lava: LavaEnvironment) -> None:  # noqa: F811
+def test_weights_beyond_the_limits_become_what_our_mantissas_hold(lava: LavaEnvironment) -> None:
     script = """
 import json, numpy as np
 from lava.utils.weightutils import SignMode, clip_weights, truncate_weights
