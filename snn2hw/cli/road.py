@@ -103,7 +103,10 @@ def summary(journeys: Sequence[Journey]) -> str:
     rows = []
     for j in journeys:
         activity = j.run.activity
-        energies = [joules(b.priced_j) + ("*" if b.total_j is None else "") for b in j.bills]
+        energies = [
+            (">= " if b.at_least else "") + joules(b.priced_j) + ("*" if b.total_j is None else "")
+            for b in j.bills
+        ]
         rows.append(
             (
                 j.name,
@@ -122,7 +125,7 @@ def summary(journeys: Sequence[Journey]) -> str:
     text = table(head, rows)
     missing = {item.what for j in journeys for bill in j.bills for item in bill.unpriced}
     if missing:
-        text += f"\n* no total: the profile has no price for {', '.join(sorted(missing))}"
+        text += f"\n* without what the profile has no price for: {', '.join(sorted(missing))}"
     return text
 
 
