@@ -47,9 +47,14 @@ def to_nir(model: Module, input_shape: tuple[int, ...], dt: float = 1e-3) -> nir
     Raises GraphError for a module that has no equivalent or does not fit its neighbour, and
     ParameterError for weights that are not finite.
     """
+    if len(input_shape) != 1:
+        raise GraphError(
+            f"input_shape is {input_shape}, and Linear takes one number of channels; flatten it"
+        )
     nodes: dict[str, nir.ir.NIRNode] = {"input": nir.Input({"input": np.array(input_shape)})}
-    previous, size = "input", int(np.prod(input_shape))
-    edges, decode = [], "mean"
+    previous, size = "input", int(input_shape[0])
+    edges: list[tuple[str, str]] = []
+    metadata: dict[str, str] = {}
     for name, module in _flatten(model):
         node, taken, given = _export(name, module, dt)
         if taken != size:
@@ -57,16 +62,18 @@ def to_nir(model: Module, input_shape: tuple[int, ...], dt: float = 1e-3) -> nir
                 f"module {name!r} takes {taken} values and {previous!r} gives {size}; "
                 "check input_shape and the layers' sizes"
             )
+        if metadata:
+            raise GraphError(f"module {name!r} comes after a Readout, which must be the last")
         if name in nodes:
             raise GraphError(f"two modules are called {name!r}; give them names of their own")
         nodes[name] = node
         edges.append((previous, name))
         previous, size = name, given
         if isinstance(module, nn.Readout):
-            decode = module.mode
+            metadata = {"decode": module.mode}
     if previous == "input":
         raise GraphError("the model has no layer to export; give at least one")
-    nodes["output"] = nir.Output({"output": np.array([size])}, metadata={"decode": decode})
+    nodes["output"] = nir.Output({"output": np.array([size])}, metadata=metadata)
     edges.append((previous, "output"))
     return nir.NIRGraph(nodes, edges)
 
@@ -95,6 +102,9 @@ def _flatten(model: Module) -> Iterator[tuple[str, Module]]:
         kind = "fc" if isinstance(module, torch.nn.Linear) else type(module).__name__.lower()
         count[kind] = count.get(kind, 0) + 1
         lone = sum(type(m) is type(module) for _, m in layers) == 1
+        if given in ("input", "output"):
+            # The graph's own ends are called so.
+            given = f"{given}_layer"
         yield given or (kind if lone else f"{kind}{count[kind]}"), module
 
 
@@ -195,9 +205,9 @@ def _import(name: str, graph: nir.NIRGraph, dt: float, last: bool) -> Module:
         bias = getattr(node, "bias", None)
         linear = torch.nn.Linear(node.weight.shape[1], node.weight.shape[0], bias is not None)
         _fill(linear, node.weight, bias)
-        if not last or bias is None:
-            return linear
         output = next(n for n in graph.nodes.values() if isinstance(n, nir.Output))
+        if not last or "decode" not in output.metadata:
+            return linear
         readout = nn.Readout(node.weight.shape[1], node.weight.shape[0], _decode(output))
         readout.linear = linear
         return readout
@@ -209,6 +219,10 @@ def _import(name: str, graph: nir.NIRGraph, dt: float, last: bool) -> Module:
             raise GraphError(f"node {name!r}: r is not 1 or v_leak not v_reset; nn.LIF has neither")
         return nn.LIF(node.tau.size, tau / dt, _above(threshold), reset)
     if isinstance(node, extension.GPN):
+        if abs(node.dt - dt) > 1e-6 * dt:
+            raise GraphError(
+                f"node {name!r} was trained at dt = {node.dt:g} s; give dt={node.dt:g}"
+            )
         layer = nn.GPN(node.gates_weight.shape[1] // 2)
         if layer.gates is not None:
             _fill(layer.gates, node.gates_weight, node.gates_bias)
@@ -217,7 +231,7 @@ def _import(name: str, graph: nir.NIRGraph, dt: float, last: bool) -> Module:
 
 
 def _decode(output: nir.Output) -> str:
-    decode = output.metadata.get("decode", "mean")
+    decode = output.metadata["decode"]
     return decode.decode() if isinstance(decode, bytes) else str(decode)
 
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from pathlib import Path
 
 from train_speech_commands import NEURONS, checkpoint_path
 
+from snn2hw.cli.common import make_folder, natural
 from snn2hw.cli.road import conclude, report, walk
 from snn2hw.data import speech_commands
 from snn2hw.data.base import Dataset
@@ -46,11 +46,12 @@ def main() -> int:
     """Walk the road with both checkpoints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", default="out/digits", metavar="FOLDER")
-    parser.add_argument("--verify", type=int, default=20, metavar="N", help="clips on Lava (20)")
+    parser.add_argument(
+        "--verify", type=natural, default=20, metavar="N", help="clips on Lava (20)"
+    )
     options = parser.parse_args()
-    folder = Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder = make_folder(options.output)
         typical, test = calibration(), speech_commands.load_digits("test")
         journeys = [
             walk(
@@ -64,7 +65,7 @@ def main() -> int:
             for neuron in NEURONS
         ]
         page = folder / "report.html"
-        report(page, "snn2hw: ten spoken digits", journeys, DESCRIPTION, ["make digits"])
+        report(page, "snn2hw: ten spoken digits", journeys, DESCRIPTION, "make digits", 0)
     except Snn2hwError as error:
         sys.stderr.write(f"speech_commands: error: {error}\n")
         return 2

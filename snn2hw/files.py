@@ -31,6 +31,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         part.chmod(0o666 & ~umask)
-        part.replace(path)
+        try:
+            part.replace(path)
+        except OSError as error:
+            raise DataError(
+                f"cannot write {path}: {error.strerror or error}; name a file"
+            ) from None
     finally:
         part.unlink(missing_ok=True)

@@ -257,13 +257,28 @@ class FixedPointNetwork:
         return self.layer(output.source).units.get(output.source_port, 1.0)
 
     def encode(self, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Real-valued data as the integer messages that the network takes.
+        """Data as the integer messages that the network takes.
 
-        x: (batch, time, *input shape), float. Returns int32 of the same shape, limited to the
-        format's range. Spikes and counts pass unchanged.
+        x: (batch, time, *input shape). Real values become multiples of the input's unit, limited
+        to its range (``limited`` counts those beyond it); spikes and counts pass unchanged.
+        Returns int32 of the same shape. Raises DataError for NaN or infinity, and, where the
+        network takes spikes, for fractions and counts out of range.
         """
-        scaled = np.rint(np.asarray(x, dtype=np.float64) / self.input.unit)
+        from snn2hw.executor import check_data
+        from snn2hw.simulator.simulate import check_messages
+
+        if not self.input.signed:
+            check_messages(self, x)
+            return np.asarray(x).astype(np.int32)
+        scaled = np.rint(check_data(self.input.shape, x) / self.input.unit)
         return np.clip(scaled, self.input.low, self.input.high).astype(np.int32)
+
+    def limited(self, x: npt.ArrayLike) -> int:
+        """How many real values lie beyond the range of calibration, so that ``encode`` limits."""
+        if not self.input.signed:
+            return 0
+        largest = (self.input.high + 0.5) * self.input.unit
+        return int(np.count_nonzero(np.abs(np.asarray(x)) > largest))
 
     def run(
         self,

@@ -18,7 +18,15 @@ import numpy as np
 
 from snn2hw.errors import DataError, FileFormatError, TargetError
 from snn2hw.files import atomic
-from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, Node, OutputNode, Synapse
+from snn2hw.graph import (
+    INPUT_PORT,
+    FixedPointNetwork,
+    InputFormat,
+    Layer,
+    Node,
+    OutputNode,
+    Synapse,
+)
 from snn2hw.neurons import MODELS
 
 FORMAT = "snn2hw-fixed-point"
@@ -87,7 +95,7 @@ def load(path: str | Path) -> FixedPointNetwork:
                     f"({VERSION}); upgrade snn2hw"
                 )
             return _build(json.loads(file["header"][()]), file)
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise FileFormatError(
             f"{path}: truncated or damaged ({reason}); write it again with 'snn2hw quantize'"
@@ -130,8 +138,24 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
         outputs=tuple(OutputNode(**entry) for entry in said["outputs"]),
         notes=tuple(said["notes"]),
     )
+    _check_references(net)
     check_registers(net)
     return net
+
+
+def _check_references(net: FixedPointNetwork) -> None:
+    """ValueError where a synapse or an output names something that is not there."""
+    ports = {node.name: {INPUT_PORT} for node in net.inputs}
+    ports |= {layer.name: {o.name for o in layer.model.outputs} for layer in net.layers}
+    if not net.outputs or not net.inputs or len(ports) != len(net.inputs) + len(net.layers):
+        raise ValueError("no input, no output, or two nodes of one name")
+    for output in net.outputs:
+        if output.source_port not in ports[output.source]:
+            raise ValueError(f"output {output.name!r} names port {output.source_port!r}")
+    for synapse in net.synapses:
+        unknown = set(synapse.target_ports) - set(net.layer(synapse.target).model.inputs)
+        if synapse.source_port not in ports[synapse.source] or unknown or synapse.delay < 0:
+            raise ValueError(f"synapses {synapse.name!r} name no such port, or a negative delay")
 
 
 def _array(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> Any:

@@ -13,15 +13,22 @@ from snn2hw.targets.lava.environment import LavaEnvironment, ensure
 LOUD = {
     "lava": (
         "NOT VERIFIED AGAINST LAVA",
+        "NOT VERIFIED AGAINST LAVA",
         "To mend it: snn2hw doctor --repair, or set SNN2HW_LAVA_PYTHON to a Python 3.10 with "
         "lava-nc.",
     ),
+    "data": (
+        "arabic_speech_commands",
+        "NOT TESTED ON THE SPOKEN DIGITS",
+        "To mend it: set SNN2HW_DATA to a folder with the data sets (snn2hw/data says which).",
+    ),
     "browser": (
+        "THE REPORT WAS NOT TESTED IN A BROWSER",
         "THE REPORT WAS NOT TESTED IN A BROWSER",
         "To mend it: install chromium and chromedriver.",
     ),
 }
-"""Marker -> words that a skip for want of it contains, and how to mend that."""
+"""What may not be at hand -> words that a skip for want of it contains, what to say, the remedy."""
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +40,9 @@ def lava() -> LavaEnvironment:
         pytest.skip(f"{LOUD['lava'][0]}: {error}")
 
 
-def lacks(report: pytest.TestReport, marker: str) -> bool:
-    """Whether a test was skipped because what the marker stands for is not at hand."""
-    return report.skipped and marker in report.keywords and LOUD[marker][0] in str(report.longrepr)
+def lacks(report: pytest.TestReport, what: str) -> bool:
+    """Whether a test was skipped because this is not at hand."""
+    return report.skipped and LOUD[what][0] in str(report.longrepr)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,7 +61,7 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end, where nobody overlooks it, what these tests did not show."""
     skipped = terminalreporter.stats.get("skipped", [])
-    for marker, (words, remedy) in LOUD.items():
+    for marker, (_, words, remedy) in LOUD.items():
         count = sum(lacks(report, marker) for report in skipped)
         if count:
             title = f"{words}: {count} tests skipped"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -98,6 +100,28 @@ def test_report_is_written(folder: Path) -> None:
     assert "<html" in Path("report.html").read_text(encoding="utf-8")
 
 
+def test_real_valued_networks_scale_data_of_any_type(folder: Path, capsys) -> None:
+    x = np.random.default_rng(0).integers(-3, 4, (4, 25, 6))
+    np.save("whole.npy", x)
+    np.save("real.npy", x.astype(np.float64))
+    assert main(["quantize", "model.nir", "--calibration", "whole.npy", "-o", "s.h5"]) == 0
+    answers = []
+    for name in ("whole.npy", "real.npy"):
+        capsys.readouterr()
+        assert main(["run", "s.h5", "--data", name, "--json"]) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0] == answers[1]
+    assert answers[0]["spikes"]["lif"] > 0
+
+
+@pytest.mark.parametrize("bad", [["report", "--verify", "-1"], ["verify", "--timeout", "nan"]])
+def test_bad_numbers_are_refused_by_the_parser(capsys, bad: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([bad[0], "net.h5", "--data", "x.npy", *(["-o", "r"] * (bad[0] == "report")), *bad[1:]])
+    assert stop.value.code == 2
+    assert "give" in capsys.readouterr().err
+
+
 def test_every_command_has_help(capsys) -> None:
     for name in COMMANDS:
         with pytest.raises(SystemExit) as stop:
@@ -123,6 +147,15 @@ BAD = [
         "node 'lif': tau = 0.005 s is not above dt/2",
     ),
     (["quantize", "net.h5", "--calibration", "data.npz", "-o", "b.h5"], "not a NIR graph"),
+    (["quantize", "model.nir", "--calibration", "data.npz", "-o", "adir"], "cannot write adir"),
+    (["report", "net.h5", "--data", "data.npz", "-o", "no/r.html"], "cannot write no/r.html"),
+    (["demo", "-o", "data.npz"], "cannot make the folder data.npz"),
+    (["info", "half.h5"], "half.h5: truncated or damaged"),
+    (["info", "half.nir"], "half.nir: not a whole HDF5 file"),
+    (["run", "net.h5", "--data", "half.npz"], "half.npz: truncated or foreign"),
+    (["run", "net.h5", "--data", "nothing.npy"], "an array of shape (0, 0)"),
+    (["run", "net.h5", "--data", "labels.npz"], "labels run from 0 to 3 and the network has 3"),
+    (["run", "net.h5", "--data", "nan-labels.npz"], "labels are not whole numbers"),
 ]
 
 
@@ -131,6 +164,14 @@ def test_bad_input_gets_one_line_and_status_2(folder: Path, capsys, command, mes
     np.save("wide.npy", np.zeros((2, 5, 7)))
     np.save("negative.npy", np.full((2, 5, 6), -1))
     np.save("fraction.npy", np.full((2, 5, 6), 0.5))
+    np.save("nothing.npy", np.zeros((0, 0)))
+    np.savez("labels.npz", x=np.zeros((4, 5, 6)), y=np.arange(4))
+    np.savez("nan-labels.npz", x=np.zeros((2, 5, 6)), y=np.array([0, np.nan]))
+    (folder / "adir").mkdir()
+    for name in ("net.h5", "model.nir", "data.npz"):
+        whole = Path(name).read_bytes()
+        half = {"net.h5": "half.h5", "model.nir": "half.nir", "data.npz": "half.npz"}[name]
+        Path(half).write_bytes(whole[: len(whole) // 2])
     before = sorted(p.name for p in folder.iterdir())
     capsys.readouterr()
     assert main(command) == 2
@@ -139,6 +180,106 @@ def test_bad_input_gets_one_line_and_status_2(folder: Path, capsys, command, mes
     assert captured.err.startswith(f"snn2hw {command[0]}: error: ")
     assert message in captured.err
     assert sorted(p.name for p in folder.iterdir()) == before
+
+
+def damaged(folder: Path, kind: str) -> None:
+    """Write bad.nir: the good graph with one thing wrong."""
+    graph = snn2hw.read(folder / "model.nir")
+    nodes, edges = dict(graph.nodes), list(graph.edges)
+    if kind == "truncated":
+        whole = (folder / "model.nir").read_bytes()
+        (folder / "bad.nir").write_bytes(whole[: len(whole) // 2])
+        return
+    if kind == "empty":
+        nodes, edges = {}, []
+    elif kind == "disconnected":
+        edges.remove(("fc", "lif"))
+    elif kind in ("nan", "inf"):
+        nodes["fc"].weight[0, 0] = float(kind)
+    elif kind == "unknown":
+        n = nodes["lif"].tau.size
+        nodes["lif"] = nir.CubaLI(*(np.ones(n) for _ in range(4)))
+    nir.write("bad.nir", nir.NIRGraph(nodes, edges, type_check=False))
+    if kind == "foreign":
+        with h5py.File("bad.nir", "r+") as file:
+            del file["node/nodes/lif/type"]
+            file["node/nodes/lif/type"] = "HodgkinHuxley"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("truncated", "bad.nir: not a whole HDF5 file"),
+        ("empty", "the graph is empty"),
+        ("disconnected", "is not connected"),
+        ("nan", "weight of node 'fc' holds NaN or infinity"),
+        ("inf", "weight of node 'fc' holds NaN or infinity"),
+        ("unknown", "node 'lif' is of type CubaLI, which this release does not run"),
+        ("foreign", "node 'lif' is of type 'HodgkinHuxley', which neither NIR"),
+    ],
+)
+def test_bad_graphs_end_with_status_2(folder: Path, capsys, kind: str, message: str) -> None:
+    damaged(folder, kind)
+    capsys.readouterr()
+    assert main(["quantize", "bad.nir", "--calibration", "data.npz", "-o", "b.h5"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+    assert not (folder / "b.h5").exists()
+
+
+def test_no_python_for_lava_ends_with_status_2(folder: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("SNN2HW_LAVA_PYTHON", str(folder / "none"))
+    assert main(["verify", "net.h5", "--data", "data.npz"]) == 2
+    assert "verify: error:" in (error := capsys.readouterr().err)
+    assert "set SNN2HW_LAVA_PYTHON" in error
+    assert main(["doctor"]) == 1
+    assert "FAIL  Lava environment" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("require", "status"), [("", 0), ("lava", 1)])
+def test_tests_without_lava_say_so_loudly_and_fail_in_ci(tmp_path: Path, require, status) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        [*command, "-k", "doctor_finds_lava"],
+        env=os.environ | {"SNN2HW_LAVA_PYTHON": str(tmp_path / "none"), "SNN2HW_REQUIRE": require},
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert done.returncode == status, done.stdout
+    assert ("NOT VERIFIED AGAINST LAVA: 1 tests skipped" in done.stdout) == (status == 0)
+    assert ("SNN2HW_REQUIRE=lava, but" in done.stdout) == (status == 1)
+
+
+@pytest.mark.lava
+def test_doctor_finds_lava(lava, capsys) -> None:
+    assert main(["doctor", "--json"]) == 0
+    assert all(line["ok"] for line in json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    ("code", "timeout", "message"),
+    [
+        ("import time; time.sleep(60)", "5", "no answer within 5 s"),
+        ("import os; os._exit(3)", "60", "died with status 3"),
+    ],
+)
+def test_a_worker_that_hangs_or_dies_ends_with_status_2(
+    lava, folder: Path, capsys, monkeypatch, code: str, timeout: str, message: str
+) -> None:
+    from snn2hw.targets.lava import runner
+
+    write = runner.write_bundle
+
+    def sabotaged(place: Path) -> None:
+        write(place)
+        (place / "worker.py").write_text(code, "utf-8")
+
+    monkeypatch.setattr(runner, "write_bundle", sabotaged)
+    assert main(["verify", "net.h5", "--data", "data.npz", "--timeout", timeout]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_installed_command_exits_with_the_status(folder: Path) -> None:

@@ -134,6 +134,21 @@ def test_names_of_modules_are_kept() -> None:
     assert list(snn2hw.to_nir(model, (9,)).nodes) == ["input", "encoder", "cells", "output"]
 
 
+def test_a_model_that_ends_in_linear_comes_back_as_one() -> None:
+    model = model_of(torch.nn.Linear(9, 6), nn.LIF(6), torch.nn.Linear(6, 3))
+    back = snn2hw.from_nir(snn2hw.to_nir(model, (9,)))
+    assert outputs(model, data()).shape == (7, 30, 3)
+    np.testing.assert_array_equal(outputs(back, data()), outputs(model, data()))
+
+
+def test_modules_may_be_called_input_and_output() -> None:
+    model = torch.nn.Sequential()
+    model.add_module("input", torch.nn.Linear(9, 4))
+    model.add_module("output", nn.Readout(4, 2))
+    nodes_made = list(snn2hw.to_nir(model, (9,)).nodes)
+    assert nodes_made == ["input", "input_layer", "output_layer", "output"]
+
+
 # --- bad input -------------------------------------------------------------------------------
 
 
@@ -142,6 +157,13 @@ def test_unknown_modules_and_wrong_sizes_are_named() -> None:
         snn2hw.to_nir(torch.nn.Sequential(torch.nn.Conv1d(1, 1, 1)), (9,))
     with pytest.raises(GraphError, match="module 'fc' takes 8 values and 'input' gives 9"):
         snn2hw.to_nir(torch.nn.Sequential(torch.nn.Linear(8, 4)), (9,))
+    early = torch.nn.Sequential(nn.Readout(9, 4), torch.nn.Linear(4, 2))
+    with pytest.raises(GraphError, match="comes after a Readout, which must be the last"):
+        snn2hw.to_nir(early, (9,))
+    with pytest.raises(GraphError, match="flatten it"):
+        snn2hw.to_nir(stack("lif", 1), (3, 3))
+    with pytest.raises(GraphError, match=r"trained at dt = 0.002 s; give dt=0.002"):
+        snn2hw.from_nir(snn2hw.to_nir(stack("gpn", 1), (9,), dt=2e-3))
     with pytest.raises(GraphError, match="no layer to export"):
         snn2hw.to_nir(torch.nn.Sequential(), (9,))
 
@@ -204,6 +226,15 @@ def test_unknown_and_incomplete_nodes_are_named(tmp_path: Path) -> None:
         GraphError, match="node 'gpn' is of type 'HodgkinHuxley', which neither NIR"
     ):
         snn2hw.read(path)
+
+
+@pytest.mark.parametrize("name", ["a/b", "."])
+def test_names_that_hdf5_takes_for_paths_are_refused(tmp_path: Path, name: str) -> None:
+    graph = snn2hw.to_nir(stack("lif", 1), (9,))
+    renamed = {name if n == "lif" else n: node for n, node in graph.nodes.items()}
+    edges = [tuple(name if n == "lif" else n for n in edge) for edge in graph.edges]
+    with pytest.raises(GraphError, match=r"a name in a .nir file cannot hold"):
+        snn2hw.write(tmp_path / "m.nir", nir.NIRGraph(renamed, edges, type_check=False))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

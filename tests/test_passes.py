@@ -163,6 +163,69 @@ def test_counts_keep_their_values() -> None:
     np.testing.assert_array_equal(net.encode(x), x)
 
 
+def test_encode_passes_spikes_and_refuses_what_is_none() -> None:
+    net = snn2hw.quantize(lif_graph(), calibration=spikes())
+    np.testing.assert_array_equal(net.encode(spikes().astype(float)), spikes())
+    for bad in (np.full((1, 2, 8), -1), np.full((1, 2, 8), 0.4), np.full((1, 2, 8), 7)):
+        with pytest.raises(DataError):
+            net.encode(bad)
+    real = snn2hw.quantize(lif_graph(), calibration=spikes() - 0.5)
+    with pytest.raises(DataError, match="NaN or infinity"):
+        real.encode(np.full((1, 2, 8), np.nan))
+    assert real.limited(np.array([0.5, 0.6, -9.0])) == 2
+
+
+def two_outputs() -> nir.NIRGraph:
+    graph = lif_graph()
+    nodes = {**graph.nodes, "second": nir.Output({"output": np.array([4])})}
+    return nir.NIRGraph(nodes, [*graph.edges, ("out", "second")], type_check=False)
+
+
+def test_a_linear_node_may_feed_two_outputs() -> None:
+    one, two = (lower(graph, 1e-3) for graph in (lif_graph(), two_outputs()))
+    expected = execute(one, spikes()).outputs["output"]
+    for values in execute(two, spikes()).outputs.values():
+        np.testing.assert_allclose(values, expected)
+    run = snn2hw.quantize(two_outputs(), calibration=spikes()).run(spikes())
+    single = snn2hw.quantize(lif_graph(), calibration=spikes()).run(spikes())
+    for values in run.outputs.values():
+        np.testing.assert_array_equal(values, single.output)
+
+
+def test_an_input_may_lead_straight_to_an_output() -> None:
+    graph = chain(n_in=8, n_out=8)
+    net = snn2hw.quantize(graph, calibration=spikes())
+    np.testing.assert_allclose(net.run(spikes()).output * net.output_unit, spikes(), atol=0.01)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("bias", [0.0, 1e-3, 1.0, 1e3, 1e6])
+def test_a_readout_keeps_biases_and_weights_of_any_size(scale: float, bias: float) -> None:
+    rng = np.random.default_rng(0)
+    weight, biases = rng.normal(0, scale, (4, 8)), bias * np.arange(1, 5)
+    graph = chain(("out", nir.Affine(weight, biases)), n_in=8, n_out=4)
+    net = snn2hw.quantize(graph, calibration=spikes())
+    expected = spikes() @ weight.T + biases
+    got = net.run(spikes()).output * net.output_unit
+    largest = np.abs(expected).max()
+    assert np.abs(got - expected).max() < 0.02 * largest
+    assert not any(net.run(spikes()).overflows.values())
+
+
+def test_two_projections_of_unequal_size_both_survive() -> None:
+    rng = np.random.default_rng(0)
+    weak = nir.Linear(rng.normal(0, 1e-3, (4, 12)))
+    graph = lif_graph()
+    nodes = {**graph.nodes, "weak": weak}
+    edges = [*graph.edges, ("lif", "weak"), ("weak", "output")]
+    del nodes["out"]
+    nodes["direct"] = nir.Linear(rng.normal(0, 1.0, (4, 8)))
+    edges = [e for e in edges if "out" not in e] + [("input", "direct"), ("direct", "output")]
+    net = snn2hw.quantize(nir.NIRGraph(nodes, edges, type_check=False), calibration=spikes())
+    group = next(s for s in net.synapses if s.source == "lif" and s.target != "lif")
+    assert np.abs(group.mantissa).max() > 60
+
+
 # --- balance ---------------------------------------------------------------------------------
 
 
@@ -248,6 +311,18 @@ BAD_GRAPHS = [
     (lambda: lif_graph(tau=5e-4), ParameterError, r"node 'lif': tau = 0.0005 s is not above dt/2"),
     (lambda: lif_graph(v_reset=0.1), ParameterError, "node 'lif': v_reset is not zero"),
     (lambda: lif_graph(tau=8e-4), TargetError, "layer 'lif': tau is below dt"),
+    (
+        lambda: chain(("fc", nir.Affine(np.ones((4, 8)), np.ones(3))), n_in=8, n_out=4),
+        GraphError,
+        r"the bias of 'fc' has shape \(3,\)",
+    ),
+    (
+        lambda: chain(("fc", nir.Linear(np.ones((4, 8), dtype=complex))), n_in=8, n_out=4),
+        ParameterError,
+        "weight of node 'fc' has dtype complex128",
+    ),
+    (lambda: chain(n_in=0, n_out=0), GraphError, "node 'input' has no neurons or channels"),
+    (lambda: chain(("l", lif(20_000)), n_in=20_000, n_out=20_000), GraphError, "takes up to 16384"),
     (
         lambda: chain(("s", nir.Scale(np.ones(8))), ("l", lif(8)), n_in=8, n_out=8),
         GraphError,

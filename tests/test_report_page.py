@@ -185,7 +185,7 @@ def test_written_under_a_temporary_name_and_renamed(
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match="disk full"):
         write_report(target, replace(data, title="never seen"))
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     assert "never seen" not in target.read_text(encoding="utf-8")

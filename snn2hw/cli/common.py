@@ -48,13 +48,46 @@ def network_and_data(
         if wanted < 1:
             raise DataError(f"--samples {wanted} leaves no sample; give at least 1")
         x, y = x[:wanted], y[:wanted] if y is not None else None
-    if node.signed and x.dtype.kind == "f":
-        encoded = net.encode(x)
-        clipped = int(np.count_nonzero(np.abs(x) > (node.high + 0.5) * node.unit))
-        if clipped:
-            say(f"note: {clipped} of {x.size} values are beyond calibration and were limited")
-        x = encoded
-    return net, x, y
+    classes = net.size(net.outputs[0].source)
+    if y is not None and len(y) and not (y.min() >= 0 and y.max() < classes):
+        raise DataError(
+            f"{options.data}: labels run from {y.min()} to {y.max()} and the network has {classes} "
+            f"outputs; give 0 to {classes - 1}"
+        )
+    return net, encode(net, x), y
+
+
+def encode(net: FixedPointNetwork, x: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """``net.encode``, with a word about values that were limited."""
+    limited = net.limited(x)
+    if limited:
+        say(f"note: {limited} of {x.size} values are beyond calibration and were limited")
+    return net.encode(x)
+
+
+def natural(text: str) -> int:
+    """An argument that is a number from 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative; give 0 or more")
+    return value
+
+
+def seconds(text: str) -> float:
+    """An argument that is a time above 0."""
+    value = float(text)
+    if not (0 < value < float("inf")):
+        raise argparse.ArgumentTypeError(f"{text} is not a time; give seconds above 0")
+    return value
+
+
+def make_folder(name: str) -> Path:
+    """The folder, made if need be. Raises DataError where that cannot be."""
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the folder {name}: {error.strerror}; name another") from None
+    return Path(name)
 
 
 def say(text: str) -> None:

@@ -43,10 +43,14 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _is_network(path: Path) -> bool:
-    if not h5py.is_hdf5(path):
+    try:
+        with h5py.File(path, "r") as file:
+            return "node" not in file and bool(
+                file.attrs.get("format") == FORMAT or path.suffix == ".h5"
+            )
+    except OSError:
+        # Truncated or no HDF5 at all: the reader that the name asks for says so.
         return path.suffix == ".h5"
-    with h5py.File(path, "r") as file:
-        return bool(file.attrs.get("format") == FORMAT) or path.suffix == ".h5"
 
 
 def _network(net: FixedPointNetwork) -> dict[str, Any]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-import numpy as np
-
 from snn2hw.cli.common import add_json, say, show, show_json
 from snn2hw.data.files import load_data
-from snn2hw.errors import GraphError
-from snn2hw.passes import quantize_graph
+from snn2hw.passes import lower, quantize_graph
 from snn2hw.passes.lower import METHODS
 from snn2hw.passes.quantize import TARGETS
 
@@ -32,12 +29,8 @@ def main(options: argparse.Namespace) -> int:
     from snn2hw.converters.nir_file import read
 
     graph = read(options.model)
-    inputs = {n: node for n, node in graph.nodes.items() if type(node).__name__ == "Input"}
-    if len(inputs) != 1:
-        raise GraphError(f"{options.model}: {len(inputs)} Input nodes; this release takes one")
-    name, node = next(iter(inputs.items()))
-    shape = tuple(int(n) for n in np.atleast_1d(node.input_type["input"]))
-    x, _ = load_data(options.calibration, shape, options.dt, name)
+    node = lower(graph, options.dt, options.method).inputs[0]
+    x, _ = load_data(options.calibration, node.shape, options.dt, node.name)
     net = quantize_graph(graph, options.target, options.dt, x, options.method)
     net.save(options.output)
     if options.json:

@@ -6,7 +6,7 @@ import argparse
 import platform
 from importlib.metadata import version
 
-from snn2hw.cli.common import add_network, network_and_data, say
+from snn2hw.cli.common import add_network, natural, network_and_data, say
 from snn2hw.energy import estimate
 from snn2hw.energy.profile import profile_names
 from snn2hw.errors import BackendError
@@ -19,7 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="REPORT.html")
     command.add_argument("--title", help="heading of the page")
     command.add_argument(
-        "--verify", type=int, default=0, metavar="N", help="compare N samples with Lava first"
+        "--verify", type=natural, default=0, metavar="N", help="compare N samples with Lava first"
     )
 
 

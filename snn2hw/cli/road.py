@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snn2hw.cli.common import joules, say, show, table
+from snn2hw.cli.common import encode, joules, say, show, table
 from snn2hw.data.base import Dataset
 from snn2hw.energy import Bill, estimate
 from snn2hw.energy.profile import profile_names
@@ -69,7 +69,7 @@ def walk(
     write(path, to_nir(model, test.x.shape[2:], dt=test.dt_s))
     net = quantize_graph(read(path), dt=test.dt_s, calibration=calibration.x)
     net.save(folder / f"{name}.h5")
-    messages = net.encode(test.x)
+    messages = encode(net, test.x)
     run = net.run(messages)
     check, why = _verify(name, net, messages[:verify_samples])
     return Journey(
@@ -91,6 +91,8 @@ def _verify(
 ) -> tuple[Check | None, str]:
     from snn2hw.targets.verify import verify
 
+    if len(messages) == 0:
+        return None, "not asked for; use --verify 20"
     say(f"{name}: comparing {len(messages)} samples with Lava, spike for spike ...")
     try:
         return verify(net, messages), ""
@@ -130,7 +132,12 @@ def summary(journeys: Sequence[Journey]) -> str:
 
 
 def report(
-    path: Path, title: str, journeys: Sequence[Journey], description: str, commands: Sequence[str]
+    path: Path,
+    title: str,
+    journeys: Sequence[Journey],
+    description: str,
+    command: str,
+    seed: int,
 ) -> None:
     """The HTML page of all journeys."""
     sections = tuple(
@@ -153,9 +160,9 @@ def report(
         title=title,
         sections=sections,
         description=description,
-        commands=tuple(commands),
+        commands=(command,),
         versions={name: version(name) for name in names} | {"python": platform.python_version()},
-        seeds={"training": 0},
+        seeds={"training": seed},
         sources={journeys[0].test.name: f"sha256 {journeys[0].test.sha256()}"},
     )
     write_report(path, data)

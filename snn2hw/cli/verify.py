@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from snn2hw.cli.common import add_json, add_network, network_and_data, say, show, show_json
+from snn2hw.cli.common import add_json, add_network, network_and_data, say, seconds, show, show_json
 
 SAMPLES = 20
 
@@ -14,7 +14,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_network(command)
     command.add_argument("--backend", default="lava", choices=["lava"])
     command.add_argument(
-        "--timeout", type=float, default=600.0, metavar="S", help="seconds to wait (600)"
+        "--timeout", type=seconds, default=600.0, metavar="S", help="seconds to wait (600)"
     )
     add_json(command)
 
@@ -41,4 +41,9 @@ def main(options: argparse.Namespace) -> int:
         show(f"{check.backend}: {check.compared} values compared, {check.mismatches} mismatches")
         if check.first_mismatch is not None:
             show(f"first: {check.first_mismatch}")
+            if any(overflow.wraps for overflow in net.run(x).overflows.values()):
+                show(
+                    "registers wrapped: a current beyond three times the range wraps twice here, "
+                    "as a register does, and once in Lava's LIF (docs/fixed_point.md)"
+                )
     return 0 if check.ok else 1

@@ -9,6 +9,8 @@ Events are counted into steps of the network's dt: step k holds times in [k dt, 
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,14 @@ import numpy.typing as npt
 from snn2hw.errors import DataError, FileFormatError
 
 Labels = npt.NDArray[np.int64]
+
+DAMAGED = (
+    OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, IndexError, ValueError, TypeError,
+    AttributeError,
+)  # fmt: skip
+"""What NumPy and h5py raise about files that are truncated, foreign, or not what they say."""
+
+STEPS_MAX = 10_000_000
 
 EDGE = 1e-6
 """A time this fraction of a step below a boundary counts as on it: times are rounded decimals."""
@@ -46,11 +56,13 @@ def load_data(
             x, y = _hdf5(path, int(np.prod(shape)), dt_s, node)
         else:
             raise FileFormatError(f"{path}: not .npy, .npz or HDF5; convert it to one of these")
-    except (OSError, KeyError, ValueError, EOFError) as error:
+        if x.ndim < 2 or x.size == 0:
+            raise DataError(f"{path}: an array of shape {x.shape}; give (batch, time, channels)")
+        if x.shape[2:] != shape and x[0, 0].size == int(np.prod(shape)):
+            x = x.reshape(*x.shape[:2], *shape)
+    except DAMAGED as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise FileFormatError(f"{path}: truncated or foreign ({reason}); write it again") from None
-    if x.ndim >= 2 and x.shape[2:] != shape and x[0, 0].size == int(np.prod(shape)):
-        x = x.reshape(*x.shape[:2], *shape)
     if y is not None and y.shape != x.shape[:1]:
         raise DataError(f"{path}: {len(x)} samples and labels of shape {y.shape}; give one each")
     return x, y
@@ -63,8 +75,7 @@ def _arrays(path: Path) -> tuple[npt.NDArray[Any], Labels | None]:
     with loaded as archive:
         if "x" not in archive:
             raise DataError(f"{path}: no array 'x' in it, only {', '.join(archive)}; name it x")
-        y = archive["y"].astype(np.int64) if "y" in archive else None
-        return archive["x"], y
+        return archive["x"], _labels(path, archive["y"]) if "y" in archive else None
 
 
 def _hdf5(
@@ -79,9 +90,9 @@ def _hdf5(
                 "spikes/units); convert it to one of these or to .npy"
             )
         times, units = list(file["spikes/times"]), list(file["spikes/units"])
-        y = file["labels"][()].astype(np.int64) if "labels" in file else None
+        y = _labels(path, file["labels"][()]) if "labels" in file else None
     last = max((float(t.max()) for t in times if len(t)), default=0.0)
-    steps = int(np.floor(last / dt_s + EDGE)) + 1
+    steps = _steps(path, last / dt_s + EDGE) + 1
     x = np.zeros((len(times), steps, channels), dtype=np.uint16)
     for sample, (t, unit) in enumerate(zip(times, units, strict=True)):
         _count(path, x[sample], np.asarray(t, dtype=np.float64), np.asarray(unit), 1, dt_s)
@@ -108,12 +119,27 @@ def _nir_data(
         return np.asarray(group["data"][()])
     idx, time = group["idx"][()], group["time"][()]
     value = group["value"][()] if kind == "ValuedEventData" else np.ones_like(idx)
-    steps = int(np.ceil(float(group.attrs["t_max"]) / dt_s - EDGE))
-    x = np.zeros((len(idx), max(steps, 1), channels), dtype=value.dtype)
+    steps = max(_steps(path, np.ceil(float(group.attrs["t_max"]) / dt_s - EDGE)), 1)
+    x = np.zeros((len(idx), steps, channels), dtype=value.dtype)
     for sample in range(len(idx)):
         real = idx[sample] >= 0
         _count(path, x[sample], time[sample][real], idx[sample][real], value[sample][real], dt_s)
     return x
+
+
+def _labels(path: Path, values: npt.NDArray[Any]) -> Labels:
+    numbers = np.asarray(values, dtype=np.float64)
+    if not np.all(np.isfinite(numbers)) or np.any(numbers != np.rint(numbers)):
+        raise DataError(f"{path}: labels are not whole numbers; give class indices")
+    return numbers.astype(np.int64)
+
+
+def _steps(path: Path, steps: float) -> int:
+    if not 0 <= steps <= STEPS_MAX:
+        raise DataError(
+            f"{path}: the recording would take {steps:.3g} time steps; times must be in seconds"
+        )
+    return int(steps)
 
 
 def _count(

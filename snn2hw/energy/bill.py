@@ -11,7 +11,7 @@ from snn2hw.energy.profile import Price, Profile
 
 @dataclass(frozen=True)
 class Charge:
-    """A count before it meets a price: what the accounts in ``events`` and ``arithmetic`` make.
+    """A count before it meets a price: what the accounts in ``events`` and ``logic`` make.
 
     layer: layer (or input) that is charged; group: "synapses", "neurons", "messages" or "memory";
     what: in words; term: which price of the profile; count: per inference; capacity_bytes: size of

@@ -23,6 +23,10 @@ IntArray = npt.NDArray[np.int32]
 WEIGHT_LIMIT = 127
 """Largest weight mantissa: Loihi's mixed-sign weights are even values up to 254, kept halved."""
 
+WEIGHT_EXPONENT_MAX = 8
+WEIGHT_EXPONENT_MIN = -7
+"""Lava's ``weight_exp``, our exponent minus 1, has 4 bits."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -167,7 +171,6 @@ class NeuronModel:
     quantize: ``(params, incoming, ranges, formats)`` -> IntegerLayer.
     bias_of: input port -> float parameter that a bias arriving at that port is added to.
     gain_of: input port -> float parameter that multiplies what arrives there (folded away).
-    nir_parameters: for a node type that NIR does not have, its parameters in order.
     """
 
     name: str
@@ -201,6 +204,39 @@ class NeuronModel:
     def main_output(self) -> Output:
         """The first output: what leaves the layer when a graph says no more than its name."""
         return self.outputs[0]
+
+
+def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
+    """The unit of a sum that several projections share, not below ``finest``.
+
+    It is the largest weight over 127 * 2**k, so that this weight uses its whole mantissa, with the
+    largest k that Loihi's exponent and ``finest`` (what the registers need) allow.
+    """
+    largest = max(float(np.abs(p.weight).max(initial=0.0)) * p.message_unit for p in incoming)
+    if largest == 0:
+        return finest if finest > 0 else 1.0
+    top = WEIGHT_EXPONENT_MAX
+    if finest > 0:
+        top = min(top, int(np.floor(np.log2(largest / (WEIGHT_LIMIT * finest)))))
+    # Weights that vanish beside what the registers must hold vanish in the integers too.
+    return max(largest / (WEIGHT_LIMIT * 2.0**top), finest) if top >= -40 else finest
+
+
+def weights_in_units(projection: Incoming, unit: float) -> tuple[IntegerWeights, str]:
+    """A projection's weights as mantissas and one exponent, and a note of the error made."""
+    real = projection.weight * projection.message_unit
+    biggest = float(np.abs(real).max(initial=0.0))
+    exponent = 0
+    if biggest > 0:
+        exponent = int(np.ceil(np.log2(biggest / (WEIGHT_LIMIT * unit)) - 1e-9))
+    exponent = max(min(exponent, WEIGHT_EXPONENT_MAX), WEIGHT_EXPONENT_MIN)
+    mantissa = round_weights(real, unit * 2.0**exponent)
+    error = float(np.abs(mantissa * unit * 2.0**exponent - real).max(initial=0.0))
+    note = (
+        f"weights of {projection.name}: 8 bits, exponent {exponent}, largest error "
+        f"{error / biggest if biggest else 0.0:.2%} of the largest weight"
+    )
+    return IntegerWeights(mantissa, exponent), note
 
 
 def round_weights(weight: FloatArray, unit: float | FloatArray) -> npt.NDArray[np.int8]:

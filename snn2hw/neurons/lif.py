@@ -26,12 +26,10 @@ import numpy as np
 from snn2hw.arithmetic import DECAY_BITS, STATE_BITS, saturate, select, shift_toward_zero, wrap
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
-    WEIGHT_LIMIT,
     FloatArray,
     Incoming,
     IntArray,
     IntegerLayer,
-    IntegerWeights,
     Lowered,
     MessageFormat,
     NeuronModel,
@@ -39,7 +37,8 @@ from snn2hw.neurons.base import (
     Param,
     Ranges,
     State,
-    round_weights,
+    shared_unit,
+    weights_in_units,
 )
 
 ALIGN = 6
@@ -49,7 +48,6 @@ UNITY = 1 << DECAY_BITS
 THRESHOLD_MAX = (1 << 17) - 1
 BIAS_MANTISSA_MAX = (1 << 12) - 1
 BIAS_EXPONENT_MAX = 7
-WEIGHT_EXPONENT_MAX = 8
 HEADROOM = 2.0
 """The registers hold twice what calibration saw."""
 
@@ -143,7 +141,6 @@ def quantize(
         )
     if np.any(params["v_threshold"] < 0):
         raise TargetError("v_threshold is negative, which Loihi's threshold register cannot hold")
-    largest = max([float(np.abs(p.weight).max(initial=0.0)) * p.message_unit for p in incoming])
     threshold_max = float(params["v_threshold"].max())
     register = HEADROOM * max(ranges.of("u"), ranges.of("h"), threshold_max)
     bias_max = float(np.abs(params["bias"]).max())
@@ -152,29 +149,12 @@ def quantize(
         threshold_max / THRESHOLD_MAX,
         bias_max * 2.0**ALIGN / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX),
     )
-    # The unit is largest / (127 * 2^top): the largest weight uses its whole mantissa.
-    if largest > 0:
-        top = int(np.floor(np.log2(largest / (WEIGHT_LIMIT * finest)))) if finest > 0 else 0
-        top = min(top, WEIGHT_EXPONENT_MAX)
-        unit = largest / (WEIGHT_LIMIT * 2.0**top)
-    else:
-        unit = finest if finest > 0 else 1.0
+    unit = shared_unit(incoming, finest)
     weights = {}
     notes = [f"unit of current {unit:.6g}"]
     for projection in incoming:
-        real = projection.weight * projection.message_unit
-        biggest = float(np.abs(real).max(initial=0.0))
-        exponent = 0
-        if biggest > 0:
-            exponent = int(np.ceil(np.log2(biggest / (WEIGHT_LIMIT * unit)) - 1e-9))
-        exponent = max(min(exponent, WEIGHT_EXPONENT_MAX), 1 - WEIGHT_EXPONENT_MAX)
-        mantissa = round_weights(real, unit * 2.0**exponent)
-        weights[projection.name] = IntegerWeights(mantissa, exponent)
-        error = np.abs(mantissa * unit * 2.0**exponent - real).max(initial=0.0)
-        notes.append(
-            f"weights of {projection.name}: 8 bits, exponent {exponent}, "
-            f"largest error {error / biggest if biggest else 0.0:.2%} of the largest weight"
-        )
+        weights[projection.name], note = weights_in_units(projection, unit)
+        notes.append(note)
     bias = np.rint(params["bias"] / unit * 2.0**ALIGN).astype(np.int64)
     exponent_of_bias = np.zeros(bias.shape, dtype=np.int64)
     for shift in range(1, BIAS_EXPONENT_MAX + 1):

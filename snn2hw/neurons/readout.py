@@ -14,23 +14,20 @@ import numpy as np
 from snn2hw.arithmetic import STATE_BITS, saturate
 from snn2hw.errors import ParameterError
 from snn2hw.neurons.base import (
-    WEIGHT_LIMIT,
     FloatArray,
     Incoming,
     IntegerLayer,
-    IntegerWeights,
     Lowered,
     MessageFormat,
     NeuronModel,
     Output,
     Param,
     Ranges,
-    round_weights,
+    shared_unit,
+    weights_in_units,
 )
 
 BIAS_MAX = (1 << (STATE_BITS - 1)) - 1
-FINEST_EXPONENT = 8
-"""The sum is kept 2**8 finer than the weights' steps, so that the bias is rounded little."""
 
 
 def step(a: Any, bias: Any) -> Any:
@@ -66,24 +63,14 @@ def quantize(
     formats: Mapping[str, MessageFormat],
 ) -> IntegerLayer:
     """One unit for the layer, since a classifier compares the sums of its neurons."""
-    largest = max(float(np.abs(p.weight).max(initial=0.0)) * p.message_unit for p in incoming)
     finest = 2.0 * max(ranges.of("y"), float(np.abs(params["bias"]).max())) / BIAS_MAX
-    exponent = FINEST_EXPONENT
-    while exponent > 0 and largest / (WEIGHT_LIMIT * 2.0**exponent) < finest:
-        exponent -= 1
-    unit = largest / (WEIGHT_LIMIT * 2.0**exponent) if largest > 0 else max(finest, 1e-12)
+    unit = shared_unit(incoming, finest)
     weights = {}
     notes = []
     for projection in incoming:
-        real = projection.weight * projection.message_unit
-        mantissa = round_weights(real, unit * 2.0**exponent)
-        weights[projection.name] = IntegerWeights(mantissa, exponent)
-        error = np.abs(mantissa * unit * 2.0**exponent - real).max(initial=0.0)
-        notes.append(
-            f"weights of {projection.name}: 8 bits, exponent {exponent}, "
-            f"largest error {error / largest if largest else 0.0:.2%} of the largest weight"
-        )
-    bias = np.clip(np.rint(params["bias"] / unit), -BIAS_MAX, BIAS_MAX).astype(np.int32)
+        weights[projection.name], note = weights_in_units(projection, unit)
+        notes.append(note)
+    bias = np.rint(params["bias"] / unit).astype(np.int32)
     notes.append(f"output in steps of {unit:.6g}")
     return IntegerLayer({"bias": bias}, weights, {"y": unit}, tuple(notes))
 

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from snn2hw.errors import FileFormatError, ParameterError, Snn2hwError
+from snn2hw.files import atomic
 from snn2hw.nn.dropout import SequenceDropout
 from snn2hw.nn.gpn import GPN
 from snn2hw.nn.lif import LIF
@@ -62,6 +63,7 @@ def save_checkpoint(path: str | Path, model: nn.Sequential, *, half: bool = Fals
 
     Raises:
         ParameterError: a layer of another type.
+        DataError: the file cannot be written.
     """
     layers = []
     for number, layer in enumerate(model):
@@ -76,12 +78,9 @@ def save_checkpoint(path: str | Path, model: nn.Sequential, *, half: bool = Fals
         name: (value.half() if half else value).detach().cpu().contiguous()
         for name, value in model.state_dict().items()
     }
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    torch.save(
-        {"format": FORMAT, "version": VERSION, "layers": layers, "state_dict": weights}, unfinished
-    )
-    unfinished.replace(path)
+    content = {"format": FORMAT, "version": VERSION, "layers": layers, "state_dict": weights}
+    with atomic(path) as part:
+        torch.save(content, part)
 
 
 def load_checkpoint(path: str | Path) -> nn.Sequential:

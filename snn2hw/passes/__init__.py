@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from snn2hw.errors import DataError
+from snn2hw.errors import DataError, GraphError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.passes.balance import balance
 from snn2hw.passes.fold import fold
@@ -34,7 +34,10 @@ def quantize_graph(
     """
     if calibration is None:
         raise DataError("quantize needs calibration data to set the scales; pass calibration=x")
-    net = balance(quantize(fold(lower(graph, dt, method)), calibration, target))
+    lowered = lower(graph, dt, method)
+    if len(lowered.inputs) != 1:
+        raise GraphError(f"the graph has {len(lowered.inputs)} inputs; this release takes one")
+    net = balance(quantize(fold(lowered), calibration, target))
     metadata = graph.nodes[net.outputs[0].name].metadata
     decode = metadata.get("decode", "mean")
     return replace(net, decode=decode.decode() if isinstance(decode, bytes) else str(decode))

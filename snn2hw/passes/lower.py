@@ -29,6 +29,9 @@ from snn2hw.topology import back_edges, find_loop, reachable
 
 METHODS = ("euler", "exact")
 LINEAR_TYPES = ("Affine", "Linear")
+DIRECT_MAX = 16384
+"""Largest layer that an edge may feed without weights: its identity matrix takes 2 GiB."""
+
 KNOWN_TYPES = ("Input", "Output", *LINEAR_TYPES, *NIR_TYPES)
 
 
@@ -101,7 +104,11 @@ class _Lowering:
                 )
             for key, value in _parameters(self.graph.nodes[name]).items():
                 array = np.asarray(value)
-                if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+                if array.dtype.kind not in "biuf":
+                    raise ParameterError(
+                        f"{key} of node {name!r} has dtype {array.dtype}; give real numbers"
+                    )
+                if not np.all(np.isfinite(array)):
                     raise ParameterError(
                         f"{key} of node {name!r} holds NaN or infinity; "
                         "the model was not trained to finite numbers"
@@ -137,6 +144,9 @@ class _Lowering:
         for name in neurons:
             shape = _shape(self.graph.nodes[name].output_type)
             self.sizes[name] = int(np.prod(shape))
+        for name, size in self.sizes.items():
+            if size < 1:
+                raise GraphError(f"node {name!r} has no neurons or channels; remove it")
         populations = [self._population(name, model) for name, model in neurons.items()]
         outputs = []
         for name in self._of_type("Output"):
@@ -144,7 +154,7 @@ class _Lowering:
             if len(source) == 1 and source[0] in neurons:
                 outputs.append(OutputNode(name, source[0], neurons[source[0]].main_output.name))
                 continue
-            readout = source[0] if len(source) == 1 else f"{name}_sum"
+            readout = self._readout_name(name, source, [p.name for p in populations])
             shape = _shape(self.graph.nodes[name].output_type)
             populations.append(self._readout(readout, name, shape))
             outputs.append(OutputNode(name, readout, "y"))
@@ -182,6 +192,16 @@ class _Lowering:
             )
         population = Population(name, model, shape, params, lowered.port_maps)
         return self._connect(population, name, self._predecessors(name))
+
+    def _readout_name(self, output: str, sources: list[str], taken: list[str]) -> str:
+        """The linear node's name where it leads to this output alone, else a new one."""
+        followers = [target for source, target in self.edges if source == sources[0]]
+        if self.kinds[sources[0]] in LINEAR_TYPES and len(sources) == len(followers) == 1:
+            return sources[0]
+        name = f"{output}_readout"
+        while name in self.kinds or name in taken:
+            name += "_"
+        return name
 
     def _readout(self, name: str, output: str, shape: tuple[int, ...]) -> Population:
         n = int(np.prod(shape))
@@ -231,6 +251,11 @@ class _Lowering:
                     f"node {at!r} takes {n_out} values and {name!r} gives {self.sizes[name]}; "
                     "their shapes must agree"
                 )
+            if n_out > DIRECT_MAX:
+                raise GraphError(
+                    f"{name!r} feeds {at!r} one to one with {n_out} values, and this release keeps "
+                    f"every connection as a matrix; it takes up to {DIRECT_MAX}"
+                )
             return {(name, 0): np.eye(n_out)}, np.zeros(n_out)
         node = self.graph.nodes[name]
         weight = np.asarray(node.weight, dtype=np.float64)
@@ -250,4 +275,9 @@ class _Lowering:
                 product = weight @ matrix
                 gathered[key] = gathered[key] + product if key in gathered else product
         own = np.asarray(getattr(node, "bias", 0.0), dtype=np.float64)
+        if own.shape not in ((), (n_out,)):
+            raise GraphError(
+                f"the bias of {name!r} has shape {own.shape} and its weight {weight.shape}; "
+                f"the bias must have {n_out} values"
+            )
         return gathered, weight @ bias + np.broadcast_to(own, (n_out,))

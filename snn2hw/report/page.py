@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from snn2hw import __version__
+from snn2hw.files import atomic
 from snn2hw.report.data import ReportData
 from snn2hw.report.view import page_view
 
@@ -18,24 +17,13 @@ from snn2hw.report.view import page_view
 def write_report(path: str | Path, data: ReportData) -> Path:
     """Write one self-contained HTML page: no network, no other file, below 5 MB.
 
-    The page is written under a temporary name beside ``path`` and renamed, so that a reader never
-    sees half of it. Returns the path. Raises OSError where the folder cannot be written to.
+    The file appears whole or not at all. Returns the path. Raises DataError where it cannot be
+    written.
     """
-    target = Path(path)
     page = render(data)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
-    )
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        # mkstemp makes files for the owner only; a report is for others.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return target
+    with atomic(path) as part:
+        part.write_text(page, encoding="utf-8")
+    return Path(path)
 
 
 def render(data: ReportData) -> str:

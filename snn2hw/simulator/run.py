@@ -133,11 +133,13 @@ class Overflows:
 class Run:
     """Result of a simulation. Integers throughout.
 
+    output_start: the step at which the first output begins (0 where aligned).
+
     output: (batch, time, *output shape) of the first output, int32; outputs: all of them by name.
     spikes: layer -> uint8 (batch, time, *shape). state: layer -> name -> int32 (batch, time,
     *shape), for the names asked for, as they are after the step. Time is logical time: the latency
     of the chip is taken out, unless ``aligned`` is false, when every layer's record starts at its
-    own offset and the arrays have ``latency`` steps more.
+    own offset and the arrays have as many steps more as the largest offset.
     """
 
     outputs: Mapping[str, npt.NDArray[np.int32]]
@@ -148,6 +150,7 @@ class Run:
     decode: str
     output_unit: float
     aligned: bool = True
+    output_start: int = 0
 
     @property
     def output(self) -> npt.NDArray[np.int32]:
@@ -157,7 +160,9 @@ class Run:
     @property
     def logits(self) -> npt.NDArray[np.float64]:
         """What a classifier reads: output averaged over time, or its last step; real values."""
-        output = self.output.astype(np.float64) * self.output_unit
+        steps = self.activity.steps
+        output = self.output[:, self.output_start :][:, :steps].astype(np.float64)
+        output *= self.output_unit
         return output[:, -1] if self.decode == "last" else np.asarray(output.mean(axis=1))
 
     @property

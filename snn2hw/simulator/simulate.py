@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from snn2hw.errors import DataError
+from snn2hw.errors import DataError, ParameterError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.simulator.generate import engine
 from snn2hw.simulator.plan import BYTES, Copy, Plan, make_plan, padded
@@ -37,8 +37,11 @@ def simulate(
     has them; aligned: results in logical time, or (false) at the step they appear on the chip;
     threads: number of threads, all cores if not given.
 
-    Raises DataError for data of another shape, fractional or out of range.
+    Raises DataError for data of another shape, fractional or out of range, ParameterError for
+    threads below 1.
     """
+    if threads is not None and threads < 1:
+        raise ParameterError(f"threads is {threads}; give at least 1")
     data = check_messages(net, x)
     plan = make_plan(net)
     # Passing over zeros eight at a time pays where most words are empty.
@@ -115,6 +118,7 @@ def simulate(
         decode=net.decode,
         output_unit=net.output_unit,
         aligned=aligned,
+        output_start=offsets[net.outputs[0].source],
     )
 
 
