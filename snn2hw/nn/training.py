@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ def train(
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
     progress: bool | None = None,
     label: str = "train",
+    threads: int = 1,
 ) -> list[float]:
     """Train a classifier in place: cross-entropy, AdamW, a one-cycle rate.
 
@@ -49,6 +51,8 @@ def train(
             it; it draws from torch's global random state, which `seed` sets.
         progress: show a bar on stderr; None: only where stderr is a terminal.
         label: text in front of the bar.
+        threads: of torch while training; with more than one, which is faster for wide layers, the
+            order of its sums and so the last bits of the weights depend on the machine.
 
     Returns:
         Mean loss of each epoch, in nats.
@@ -59,6 +63,7 @@ def train(
     """
     check_size(epochs, "epochs", "train")
     check_size(batch_size, "batch_size", "train")
+    check_size(threads, "threads", "train")
     if not lr > 0 or weight_decay < 0:
         raise ParameterError(
             f"train: lr is {lr!r} and weight_decay {weight_decay!r}, give lr above 0 and a"
@@ -78,7 +83,11 @@ def train(
     shuffle = torch.Generator().manual_seed(seed)
     losses = []
     hidden = not sys.stderr.isatty() if progress is None else not progress
-    with torch.random.fork_rng(devices=[]), tqdm(total=epochs, desc=label, disable=hidden) as bar:
+    with (
+        _threads(threads),
+        torch.random.fork_rng(devices=[]),
+        tqdm(total=epochs, desc=label, disable=hidden) as bar,
+    ):
         torch.manual_seed(seed)
         model.train()
         for _ in range(epochs):
@@ -102,6 +111,16 @@ def train(
             bar.update()
     model.eval()
     return losses
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def predict(
