@@ -39,3 +39,7 @@ class ProfileError(Snn2hwError):
 
 class MissingDependencyError(Snn2hwError):
     """An optional package that the call needs and that is not installed."""
+
+
+class RepairWarning(UserWarning):
+    """A file of another tool or of an older layout was repaired on reading; the text says how."""
