@@ -8,7 +8,22 @@ import torch
 from torch.nn import Linear, ReLU, Sequential
 
 from snn2hw.errors import FileFormatError, ParameterError
-from snn2hw.nn import GPN, LIF, Readout, SequenceDropout, load_checkpoint, save_checkpoint
+from snn2hw.nn import (
+    GPN,
+    LIF,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    CubaLIF,
+    Delay,
+    Flatten,
+    Readout,
+    Recurrent,
+    SequenceDropout,
+    SumPool2d,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 def network():
@@ -34,6 +49,31 @@ def test_round_trip(tmp_path):
     assert model[:5](x).sum() > 0
     assert torch.equal(loaded(x), model(x))
     assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
+
+
+def test_round_trip_of_images_and_loops(tmp_path):
+    torch.manual_seed(0)
+    model = Sequential(
+        Conv2d(2, 4, (3, 2), stride=(1, 2), padding=(1, 0), groups=2, bias=False),
+        LIF((4, 6, 3), tau=torch.linspace(2, 4, 3), reset="subtract"),
+        Delay((4, 6, 3), torch.tensor([0, 2, 1])),
+        SumPool2d(2, padding=1),
+        AvgPool2d(2, 1, ceil_mode=True, divisor_override=3),
+        Flatten(),
+        Recurrent(CubaLIF(12, tau_syn=1.5, v_init=0.1), bias=False),
+        Linear(12, 8),
+    )
+    model[0].weight.data *= 8
+    save_checkpoint(tmp_path / "net.pt", model)
+    loaded = load_checkpoint(tmp_path / "net.pt")
+    x = torch.randn(3, 15, 2, 6, 6)
+    assert str(loaded) == str(model)
+    assert 0 < model[:7](x).mean() < 1
+    assert torch.equal(loaded(x), model(x))
+    line = Sequential(Conv1d(2, 3, 3, padding="same", dilation=2), Flatten(), Linear(15, 1))
+    save_checkpoint(tmp_path / "line.pt", line)
+    x = torch.randn(3, 4, 2, 5)
+    assert torch.equal(load_checkpoint(tmp_path / "line.pt")(x), line(x))
 
 
 def test_half_precision_rounds_once(tmp_path):

@@ -2,9 +2,13 @@
 
 Every layer maps a whole sequence (batch, time, features) to a sequence (batch, time, neurons), and
 the readout maps a sequence to class scores (batch, classes), so that a network is a plain
-``torch.nn.Sequential``::
+``torch.nn.Sequential``, or any module whose ``forward`` calls layers and adds what they give::
 
     Sequential(Linear(96, 32), GPN(32), SequenceDropout(0.25), Readout(32, 9))
+
+Where a step is an image, a sequence is (batch, time, channels, rows, columns), and the layers that
+work on it (Conv1d, Conv2d, AvgPool2d, SumPool2d, Flatten) are ours, for torch's know no time;
+torch's own Linear acts on the last axis and serves as it is.
 
 Importing this package needs torch (``pip install 'snn2hw[torch]'``); importing ``snn2hw`` does not.
 """
@@ -21,10 +25,15 @@ except ModuleNotFoundError as error:  # pragma: no cover - needs an environment 
     ) from error
 
 from snn2hw.nn.checkpoint import load_checkpoint, save_checkpoint
+from snn2hw.nn.cuba_lif import CubaLIF
+from snn2hw.nn.delay import Delay
 from snn2hw.nn.dropout import SequenceDropout
 from snn2hw.nn.gpn import GPN
 from snn2hw.nn.lif import LIF
+from snn2hw.nn.neuron import Neuron
 from snn2hw.nn.readout import Readout
+from snn2hw.nn.recurrent import Recurrent
+from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
 from snn2hw.nn.surrogate import ATan, spike
 from snn2hw.nn.training import accuracy, predict, train
 
@@ -32,8 +41,17 @@ __all__ = [
     "GPN",
     "LIF",
     "ATan",
+    "AvgPool2d",
+    "Conv1d",
+    "Conv2d",
+    "CubaLIF",
+    "Delay",
+    "Flatten",
+    "Neuron",
     "Readout",
+    "Recurrent",
     "SequenceDropout",
+    "SumPool2d",
     "accuracy",
     "load_checkpoint",
     "predict",

@@ -17,32 +17,64 @@ from torch import nn
 
 from snn2hw.errors import FileFormatError, ParameterError, Snn2hwError
 from snn2hw.files import atomic
+from snn2hw.nn.cuba_lif import CubaLIF
+from snn2hw.nn.delay import Delay
 from snn2hw.nn.dropout import SequenceDropout
 from snn2hw.nn.gpn import GPN
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.readout import Readout
+from snn2hw.nn.recurrent import Recurrent
+from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
 
 FORMAT = "snn2hw-checkpoint"
 VERSION = 1
 
-# layer type -> its arguments, read from a layer of that type
-_ARGUMENTS: dict[type[nn.Module], Callable[[Any], dict[str, Any]]] = {
-    nn.Linear: lambda m: {
+
+def _linear(m: Any) -> dict[str, Any]:
+    return {
         "in_features": m.in_features,
         "out_features": m.out_features,
         "bias": m.bias is not None,
-    },
-    LIF: lambda m: {
-        "n_neurons": m.n_neurons,
-        "tau": m.tau,
-        "v_threshold": m.v_threshold,
-        "v_reset": m.v_reset,
-    },
+    }
+
+
+def _convolution(m: Any) -> dict[str, Any]:
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")
+    more = {"groups": m.groups, "bias": m.bias is not None, "padding_mode": m.padding_mode}
+    return {name: getattr(m, name) for name in names} | more
+
+
+def _average(m: Any) -> dict[str, Any]:
+    names = ("kernel_size", "stride", "padding")
+    more = ("ceil_mode", "count_include_pad", "divisor_override")
+    return {name: getattr(m, name) for name in (*names, *more)}
+
+
+def _delay(m: Any) -> dict[str, Any]:
+    return {"n_neurons": m.shape, "steps": m.steps}
+
+
+# layer type -> its arguments, read from a layer of that type
+_ARGUMENTS: dict[type[nn.Module], Callable[[Any], dict[str, Any]]] = {
+    nn.Linear: _linear,
+    LIF: LIF.arguments,
+    CubaLIF: CubaLIF.arguments,
+    Recurrent: lambda m: {"bias": m.linear.bias is not None},
     GPN: lambda m: {
         "n_neurons": m.n_neurons,
         "gates": m.gate_names,
         "v_reset_std": m.v_reset_std,
     },
+    Conv1d: _convolution,
+    Conv2d: _convolution,
+    AvgPool2d: _average,
+    SumPool2d: lambda m: {
+        "kernel_size": m.kernel_size,
+        "stride": m.stride,
+        "padding": m.padding,
+    },
+    Flatten: lambda m: {},
+    Delay: _delay,
     SequenceDropout: lambda m: {"p": m.p},
     Readout: lambda m: {
         "in_features": m.in_features,
@@ -58,22 +90,14 @@ def save_checkpoint(path: str | Path, model: nn.Sequential, *, half: bool = Fals
 
     Args:
         path: file to write; its folder must exist.
-        model: Sequential of Linear, LIF, GPN, SequenceDropout and Readout.
+        model: Sequential of Linear and of layers of `snn2hw.nn`.
         half: store the weights as float16, at half the size and a relative error of up to 2^-11.
 
     Raises:
         ParameterError: a layer of another type.
         DataError: the file cannot be written.
     """
-    layers = []
-    for number, layer in enumerate(model):
-        arguments = _ARGUMENTS.get(type(layer))
-        if arguments is None:
-            raise ParameterError(
-                f"save_checkpoint: layer {number} is a {type(layer).__name__},"
-                f" give layers of the types {', '.join(_TYPES)}"
-            )
-        layers.append({"type": type(layer).__name__, **arguments(layer)})
+    layers = [_describe(layer, number) for number, layer in enumerate(model)]
     weights = {
         name: (value.half() if half else value).detach().cpu().contiguous()
         for name, value in model.state_dict().items()
@@ -121,6 +145,22 @@ def load_checkpoint(path: str | Path) -> nn.Sequential:
     return model.eval()
 
 
+def _describe(layer: nn.Module, number: int) -> dict[str, Any]:
+    if type(layer) not in _ARGUMENTS:
+        raise ParameterError(
+            f"save_checkpoint: layer {number} is a {type(layer).__name__},"
+            f" give layers of the types {', '.join(_TYPES)}"
+        )
+    arguments = _ARGUMENTS[type(layer)](layer)
+    if isinstance(layer, Recurrent):
+        arguments["neuron"] = _describe(layer.neuron, number)
+    return {"type": type(layer).__name__, **arguments}
+
+
 def _make_layer(description: Mapping[str, Any]) -> nn.Module:
+    # A description within is that of a layer within: the neuron of Recurrent.
     arguments = dict(description)
-    return _TYPES[arguments.pop("type")](**arguments)
+    kind = _TYPES[arguments.pop("type")]
+    if kind is Recurrent:
+        arguments["neuron"] = _make_layer(arguments["neuron"])
+    return kind(**arguments)

@@ -34,13 +34,14 @@ class SequenceDropout(nn.Module):
         """Return x with features dropped (training) or x itself (evaluation).
 
         Args:
-            x: float (batch, time, features).
+            x: float (batch, time, features) or (batch, time, channels, rows, columns), where each
+                place of each channel is a feature.
 
         Returns:
             Tensor of x's shape and dtype.
 
         Raises:
-            DataError: x has another number of dimensions or is not of a float type.
+            DataError: x has fewer than three dimensions or is not of a float type.
         """
         check_sequence(x, None, "SequenceDropout")
         if not self.training or self.p == 0:

@@ -2,94 +2,87 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
-from torch import nn
 
-from snn2hw.errors import ParameterError
-from snn2hw.nn._checks import check_real, check_sequence, check_size
-from snn2hw.nn.surrogate import spike
+from snn2hw.nn._checks import Values
+from snn2hw.nn.neuron import Constant, Neuron, States, scaled
 
 
-class LIF(nn.Module):
-    """A layer of leaky integrate-and-fire neurons with hard reset.
+class LIF(Neuron):
+    """A layer of leaky integrate-and-fire neurons.
 
     Per step, for input current x::
 
-        h = v + (x - (v - v_reset)) / tau
+        h = v + (r x - (v - v_leak)) / tau
         s = Theta(h - v_threshold)                Theta(u) = 1 for u >= 0
         v = (1 - s) h + s v_reset                 s detached: no gradient through the reset
 
-    The state starts at v_reset and does not outlive the call. No trainable parameters. Source:
-    arXiv 2412.01087 and its authors' code (core/neurons.py), whose values are the defaults.
+    or, with reset="subtract", v = h - s (v_threshold - v_reset). The state starts at v_init and
+    does not outlive the call. No trainable parameters. Source: arXiv 2412.01087 and its authors'
+    code (core/neurons.py), whose values are the defaults; r, v_leak and the subtractive reset are
+    those of NIR's LIF.
 
     Args:
-        n_neurons: neurons of the layer.
+        n_neurons: neurons of the layer, a number or a shape such as (channels, rows, columns).
         tau: membrane time constant in time steps, above 0.5 (below it v would diverge).
         v_threshold: threshold on h, in the units of x.
-        v_reset: value after a spike and resting value, in the units of x.
+        v_reset: value after a spike, in the units of x.
+        reset: "value" or "subtract".
+        r: resistance, a factor on x.
+        v_leak: resting value; None: v_reset.
+        v_init: value before the first step; None: v_reset.
+
+        tau, v_threshold, v_reset, r, v_leak and v_init may be arrays that broadcast to the layer's
+        shape: a value for each neuron.
 
     Raises:
         ParameterError: an argument out of its range.
     """
 
+    constants: ClassVar[tuple[str, ...]] = (
+        "tau",
+        "v_threshold",
+        "v_reset",
+        "r",
+        "v_leak",
+        "v_init",
+    )
+    time_constants: ClassVar[tuple[str, ...]] = ("tau",)
+
+    tau: Constant
+    r: Constant
+    v_leak: Constant
+
     def __init__(
         self,
-        n_neurons: int,
-        tau: float = 5.0,
-        v_threshold: float = 0.5,
-        v_reset: float = 0.0,
+        n_neurons: int | tuple[int, ...],
+        tau: Values = 5.0,
+        v_threshold: Values = 0.5,
+        v_reset: Values = 0.0,
+        reset: str = "value",
+        r: Values = 1.0,
+        v_leak: Values | None = None,
+        v_init: Values | None = None,
     ) -> None:
         """See the class for the arguments."""
-        super().__init__()
-        self.n_neurons = check_size(n_neurons, "n_neurons", "LIF")
-        self.tau = check_real(tau, "tau", "LIF")
-        self.v_threshold = check_real(v_threshold, "v_threshold", "LIF")
-        self.v_reset = check_real(v_reset, "v_reset", "LIF")
-        if self.tau <= 0.5:
-            raise ParameterError(f"LIF: tau is {tau!r} steps, give more than 0.5 steps")
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the spikes.
-
-        Args:
-            x: input current, float (batch, time, n_neurons).
-
-        Returns:
-            Spikes 0 or 1 in x's dtype, (batch, time, n_neurons).
-
-        Raises:
-            DataError: x has another shape or is not of a float type.
-        """
-        return self.trace(x)[0]
-
-    def trace(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the spikes and the states of every step.
-
-        Args:
-            x: as for `forward`.
-
-        Returns:
-            Spikes as from `forward`, and {"v": potential after the step, reset included}, of the
-            same shape.
-
-        Raises:
-            DataError: as for `forward`.
-        """
-        check_sequence(x, self.n_neurons, f"LIF({self.n_neurons})")
-        v = torch.full_like(x[:, 0], self.v_reset)
-        reset = v
-        spikes, states = [], []
-        for current in x.unbind(1):
-            h = v + (current - (v - self.v_reset)) / self.tau
-            s = spike(h - self.v_threshold)
-            v = torch.where(s.detach() > 0, reset, h)
-            spikes.append(s)
-            states.append(v)
-        return torch.stack(spikes, 1), {"v": torch.stack(states, 1)}
-
-    def extra_repr(self) -> str:
-        """Return the arguments, for printing the module."""
-        return (
-            f"{self.n_neurons}, tau={self.tau}, v_threshold={self.v_threshold},"
-            f" v_reset={self.v_reset}"
+        super().__init__(
+            n_neurons,
+            reset,
+            {
+                "tau": tau,
+                "v_threshold": v_threshold,
+                "v_reset": v_reset,
+                "r": r,
+                "v_leak": v_reset if v_leak is None else v_leak,
+                "v_init": v_reset if v_init is None else v_init,
+            },
         )
+
+    def integrate(
+        self, a: torch.Tensor, state: States, values: dict[str, Constant]
+    ) -> tuple[torch.Tensor, States]:
+        """Return h of this step, and no other state; see `Neuron.integrate`."""
+        v = state["v"]
+        return v + (scaled(values["r"], a) - (v - values["v_leak"])) / values["tau"], {}

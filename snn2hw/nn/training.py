@@ -40,7 +40,8 @@ def train(
 
     Args:
         model: maps float32 (batch, time, channels) to scores (batch, classes).
-        x: inputs (batch, time, channels), any numeric type.
+        x: inputs (batch, time, channels) or (batch, time, channels, rows, columns), any numeric
+            type.
         y: labels (batch,), whole numbers from 0.
         epochs: passes over the data.
         lr: peak of the one-cycle learning rate.
@@ -130,7 +131,8 @@ def predict(
 
     Args:
         model: maps float32 (batch, time, channels) to scores (batch, classes).
-        x: inputs (batch, time, channels), any numeric type.
+        x: inputs (batch, time, channels) or (batch, time, channels, rows, columns), any numeric
+            type.
         batch_size: samples computed at a time.
 
     Returns:
@@ -169,12 +171,12 @@ def accuracy(
 def _tensors(
     x: NDArray[np.number], y: NDArray[np.integer], where: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    if x.ndim != 3 or len(x) < 1 or y.shape != x.shape[:1]:
+    if x.ndim < 3 or len(x) < 1 or y.shape != x.shape[:1]:
         raise DataError(
             f"{where}: x has shape {x.shape} and y {y.shape},"
-            " give (batch, time, channels) and (batch,)"
+            " give (batch, time, channels), or more axes, and (batch,)"
         )
-    broken = ~np.isfinite(x).all((1, 2))
+    broken = ~np.isfinite(x).reshape(len(x), -1).all(1)
     if broken.any():
         raise DataError(
             f"{where}: x holds NaN or infinite values in sample {broken.argmax()},"
