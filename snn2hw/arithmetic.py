@@ -28,8 +28,8 @@ def shift_toward_zero(x: Any, n: Any) -> Any:
 
 
 def shift_rounded(x: Any, n: Any) -> Any:
-    """``x / 2**n`` rounded to the nearest integer, halves upwards. n must be at least 1."""
-    return (x + (1 << (n - 1))) >> n
+    """``x / 2**n`` rounded to the nearest integer, halves upwards. n: bits, not negative."""
+    return (x + ((1 << n) >> 1)) >> n
 
 
 def wrap(x: Any, bits: int) -> Any:

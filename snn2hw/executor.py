@@ -1,6 +1,7 @@
 """Float64 execution of a discrete graph: the meaning that the integers are held against.
 
-Used to calibrate the quantiser. Plain NumPy, all samples at once, one step after the other.
+Used to calibrate the quantiser and by ``snn2hw run --float``. Plain NumPy, all samples at once, one
+step after the other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snn2hw.errors import DataError, GraphError
-from snn2hw.graph import INPUT_PORT, DiscreteGraph
+from snn2hw.graph import INPUT_PORT, Data, DiscreteGraph, Population, Projection, by_input
 from snn2hw.neurons.base import FloatArray, Ranges
 from snn2hw.topology import evaluation_order
 
@@ -19,76 +20,125 @@ from snn2hw.topology import evaluation_order
 @dataclass(frozen=True)
 class FloatRun:
     """outputs: name -> float64 (batch, time, *shape); spikes: population -> uint8 (batch, time, n);
+    state: population -> name -> float64 (batch, time, *shape), for the names asked for;
     ranges: population -> largest absolute value of each quantity, over ports, states, outputs."""
 
     outputs: dict[str, FloatArray]
     spikes: dict[str, npt.NDArray[np.uint8]]
+    state: dict[str, dict[str, FloatArray]]
     ranges: dict[str, Ranges]
 
+    @property
+    def output(self) -> FloatArray:
+        """The first output."""
+        return next(iter(self.outputs.values()))
 
-def execute(graph: DiscreteGraph, x: npt.ArrayLike) -> FloatRun:
-    """Run the graph on data of shape (batch, time, *input shape).
 
-    Raises DataError for the wrong shape or values that are not finite, GraphError for a loop
-    without delay.
+def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> FloatRun:
+    """Run the graph from a state of zero.
+
+    x: (batch, time, *input shape), or one such array for each input, by name; record: names of
+    states and outputs to keep, of every population that has them.
+
+    Raises DataError for the wrong shape or values that are not finite, or a name that nothing has,
+    GraphError for a loop without delay.
     """
-    data = check_data(graph.inputs[0].shape, x)
-    batch, time = data.shape[:2]
-    source = graph.inputs[0]
-    data = data.reshape(batch, time, source.n)
-    names = [population.name for population in graph.populations]
-    inside = [(p.source, p.target) for p in graph.projections if p.delay == 0 and p.source in names]
-    try:
-        order = evaluation_order(names, inside)
-    except ValueError as error:
-        loop = error.args[0]
-        raise GraphError(f"loop {' -> '.join([*loop, loop[0]])} has no delay") from None
+    data = {
+        node.name: checked.reshape(*checked.shape[:2], node.n)
+        for node, values in by_input(graph.inputs, x)
+        for checked in [check_data(node.shape, values)]
+    }
+    batch, time = next(iter(data.values())).shape[:2]
     populations = {p.name: p for p in graph.populations}
+    order = _order(graph)
+    known = {s.name for p in graph.populations for s in p.model.states}
+    known |= {o.name for p in graph.populations for o in p.model.outputs}
+    for name in record:
+        if name not in known:
+            raise DataError(f"no layer has a state {name!r} to record; there are {sorted(known)}")
     states = {
         p.name: {s.name: np.zeros((batch, p.n)) for s in p.model.states} for p in graph.populations
     }
     depth = 1 + max((p.delay for p in graph.projections), default=0)
     history: list[dict[tuple[str, str], FloatArray]] = []
-    ranges = {name: Ranges() for name in names}
+    into = {name: graph.into(name) for name in order}
+    ranges = {name: Ranges() for name in order}
     outputs = {o.name: np.zeros((batch, time, populations[o.source].n)) for o in graph.outputs}
     spikes = {
         name: np.zeros((batch, time, populations[name].n), dtype=np.uint8)
-        for name in names
+        for name in order
         if populations[name].model.main_output.is_spike
     }
+    kept: dict[str, dict[str, FloatArray]] = {name: {} for name in order}
     for t in range(time):
-        sent: dict[tuple[str, str], FloatArray] = {(source.name, INPUT_PORT): data[:, t]}
+        sent = {(name, INPUT_PORT): values[:, t] for name, values in data.items()}
         history.insert(0, sent)
         del history[depth:]
         for name in order:
             population = populations[name]
-            n = population.n
-            ports = {port: np.zeros((batch, n)) for port in population.model.inputs}
-            for projection in graph.into(name):
-                if projection.delay > t:
-                    continue
-                message = history[projection.delay][projection.source, projection.source_port]
-                arriving = message @ projection.weight.T
-                for k, port in enumerate(projection.target_ports):
-                    ports[port] += arriving[:, k * n : (k + 1) * n]
-            for port_map in population.port_maps:
-                bias = population.params[population.model.bias_of[port_map.source]]
-                seen = (ports[port_map.source] + bias) @ port_map.weight.T
-                for k, port in enumerate(port_map.targets):
-                    ports[port] = ports[port] + seen[:, k * n : (k + 1) * n]
+            ports = {port: np.zeros((batch, population.n)) for port in population.model.inputs}
+            for projection in into[name]:
+                if projection.delay <= t:
+                    past = history[projection.delay]
+                    _deliver(projection, past[projection.source, projection.source_port], ports)
+            _apply_port_maps(population, ports)
             states[name], out = population.model.float_step(states[name], ports, population.params)
-            for key, value in (ports | states[name] | out).items():
+            found = ports | states[name] | out
+            for key, value in found.items():
                 ranges[name][key] = max(ranges[name].of(key), float(np.abs(value).max(initial=0)))
+            for key in record:
+                if key in states[name] or key in out:
+                    rows = kept[name].setdefault(key, np.zeros((batch, time, population.n)))
+                    rows[:, t] = found[key]
             sent.update({(name, port.name): out[port.name] for port in population.model.outputs})
             if name in spikes:
                 spikes[name][:, t] = out[population.model.main_output.name]
         for output in graph.outputs:
             outputs[output.name][:, t] = sent[output.source, output.source_port]
-    shaped = {
-        o.name: outputs[o.name].reshape(batch, time, *populations[o.source].shape)
-        for o in graph.outputs
-    }
-    return FloatRun(shaped, spikes, ranges)
+    return FloatRun(
+        outputs={
+            o.name: outputs[o.name].reshape(batch, time, *populations[o.source].shape)
+            for o in graph.outputs
+        },
+        spikes=spikes,
+        state={
+            name: {
+                key: values.reshape(batch, time, *populations[name].shape)
+                for key, values in quantities.items()
+            }
+            for name, quantities in kept.items()
+            if quantities
+        },
+        ranges=ranges,
+    )
+
+
+def _order(graph: DiscreteGraph) -> list[str]:
+    names = [population.name for population in graph.populations]
+    inside = [(p.source, p.target) for p in graph.projections if p.delay == 0 and p.source in names]
+    try:
+        return evaluation_order(names, inside)
+    except ValueError as error:
+        loop = error.args[0]
+        raise GraphError(f"loop {' -> '.join([*loop, loop[0]])} has no delay") from None
+
+
+def _deliver(projection: Projection, message: FloatArray, ports: dict[str, FloatArray]) -> None:
+    """Add what a message brings to the ports of the projection's target."""
+    for link in projection.maps:
+        message = link.apply(message)
+    n = message.shape[1] // len(projection.target_ports)
+    for k, port in enumerate(projection.target_ports):
+        ports[port] += message[:, k * n : (k + 1) * n]
+
+
+def _apply_port_maps(population: Population, ports: dict[str, FloatArray]) -> None:
+    n = population.n
+    for port_map in population.port_maps:
+        bias = population.params[population.model.bias_of[port_map.source]]
+        seen = (ports[port_map.source] + bias) @ port_map.weight.T
+        for k, port in enumerate(port_map.targets):
+            ports[port] = ports[port] + seen[:, k * n : (k + 1) * n]
 
 
 def check_data(shape: tuple[int, ...], x: npt.ArrayLike) -> FloatArray:

@@ -5,15 +5,16 @@ A pass takes one and returns a new one with a note of what it changed; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from snn2hw.errors import GraphError
+from snn2hw.errors import DataError, GraphError
+from snn2hw.linear import LinearMap
 from snn2hw.neurons.base import FloatArray, IntArray, NeuronModel, PortMap
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Node(Protocol):
 
 
 NodeType = TypeVar("NodeType", bound=Node)
+InputType = TypeVar("InputType", bound=Node)
+
+Data: TypeAlias = npt.ArrayLike | Mapping[str, npt.ArrayLike]
+"""(batch, time, *input shape), or one such array for each input, by name."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,10 @@ class Population:
 
 @dataclass(frozen=True)
 class Projection:
-    """Weights from an output port of a node to input ports of a population.
+    """Linear maps, one after the other, from an output port of a node to ports of a population.
 
-    weight: float64, shape (len(target_ports) * n_target, n_source), rows port by port;
+    maps: the source's first; the last gives len(target_ports) * n_target values, port by port.
+    ``fold`` makes them one; an empty chain passes values on as they are.
     delay: logical time steps (0: within the step, as in PyTorch; a loop needs at least 1 in all).
     """
 
@@ -80,8 +86,15 @@ class Projection:
     source_port: str
     target: str
     target_ports: tuple[str, ...]
-    weight: FloatArray
+    maps: tuple[LinearMap, ...]
     delay: int = 0
+
+    @property
+    def map(self) -> LinearMap:
+        """The only map of a folded projection."""
+        if len(self.maps) != 1:
+            raise GraphError(f"projection {self.name!r} has {len(self.maps)} maps; run fold first")
+        return self.maps[0]
 
 
 @dataclass(frozen=True)
@@ -183,7 +196,8 @@ class Layer:
 class Synapse:
     """One group of synapses: integer weight = mantissa << exponent (floor where negative).
 
-    mantissa: int8, shape (len(target_ports) * n_target, n_source), rows port by port;
+    map: its weights are the mantissas, int8; it gives len(target_ports) * n_target values, port by
+    port;
     delay: logical steps; chip_delay: steps on the chip, at least 1 (set by ``balance``).
     """
 
@@ -192,10 +206,15 @@ class Synapse:
     source_port: str
     target: str
     target_ports: tuple[str, ...]
-    mantissa: npt.NDArray[np.int8]
+    map: LinearMap
     exponent: int
     delay: int
     chip_delay: int = 0
+
+    @property
+    def mantissa(self) -> npt.NDArray[np.int8]:
+        """Mantissas as the map keeps them: a convolution's are shared."""
+        return self.map.weight
 
 
 @dataclass(frozen=True)
@@ -256,33 +275,39 @@ class FixedPointNetwork:
         output = self.outputs[0]
         return self.layer(output.source).units.get(output.source_port, 1.0)
 
-    def encode(self, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    def encode(self, x: Data) -> Any:
         """Data as the integer messages that the network takes.
 
-        x: (batch, time, *input shape). Real values become multiples of the input's unit, limited
-        to its range (``limited`` counts those beyond it); spikes and counts pass unchanged.
-        Returns int32 of the same shape. Raises DataError for NaN or infinity, and, where the
-        network takes spikes, for fractions and counts out of range.
+        x: (batch, time, *input shape), or one such array for each input, by name. Real values
+        become multiples of the input's unit, limited to its range (``limited`` counts those beyond
+        it); spikes and counts pass unchanged. Returns int32 of the same shape, or a dict of them.
+        Raises DataError for NaN or infinity, and, where the network takes spikes, for fractions
+        and counts out of range.
         """
         from snn2hw.executor import check_data
-        from snn2hw.simulator.simulate import check_messages
+        from snn2hw.simulator.messages import check_messages
 
-        if not self.input.signed:
-            check_messages(self, x)
-            return np.asarray(x).astype(np.int32)
-        scaled = np.rint(check_data(self.input.shape, x) / self.input.unit)
-        return np.clip(scaled, self.input.low, self.input.high).astype(np.int32)
+        encoded = {}
+        for node, values in by_input(self.inputs, x):
+            if node.signed:
+                scaled = np.rint(check_data(node.shape, values) / node.unit)
+                encoded[node.name] = np.clip(scaled, node.low, node.high).astype(np.int32)
+            else:
+                check_messages(node, values)
+                encoded[node.name] = np.asarray(values).astype(np.int32)
+        return encoded if isinstance(x, Mapping) else encoded[self.input.name]
 
-    def limited(self, x: npt.ArrayLike) -> int:
+    def limited(self, x: Data) -> int:
         """How many real values lie beyond the range of calibration, so that ``encode`` limits."""
-        if not self.input.signed:
-            return 0
-        largest = (self.input.high + 0.5) * self.input.unit
-        return int(np.count_nonzero(np.abs(np.asarray(x)) > largest))
+        return sum(
+            int(np.count_nonzero(np.abs(np.asarray(values)) > (node.high + 0.5) * node.unit))
+            for node, values in by_input(self.inputs, x)
+            if node.signed
+        )
 
     def run(
         self,
-        x: npt.ArrayLike,
+        x: Data,
         record: tuple[str, ...] = (),
         *,
         aligned: bool = True,
@@ -298,6 +323,29 @@ class FixedPointNetwork:
         from snn2hw.storage import save
 
         save(self, path)
+
+
+def by_input(inputs: Sequence[InputType], x: Data) -> Iterator[tuple[InputType, npt.ArrayLike]]:
+    """Each input with its data. Raises DataError where they do not belong to each other."""
+    names = [node.name for node in inputs]
+    if not isinstance(x, Mapping):
+        if len(inputs) != 1:
+            raise DataError(
+                f"the network has {len(inputs)} inputs; give an array for each: {', '.join(names)}"
+            )
+        x = {names[0]: x}
+    if set(x) != set(names):
+        raise DataError(
+            f"data are named {', '.join(map(str, x))}, and the inputs {', '.join(names)}; "
+            "give one array for each"
+        )
+    sizes = {np.shape(values)[:2] for values in x.values()}
+    if len(sizes) != 1:
+        raise DataError(
+            f"the inputs' data differ in samples or steps: {sorted(sizes)}; make them equal"
+        )
+    for node in inputs:
+        yield node, x[node.name]
 
 
 def _named(nodes: Iterable[NodeType], name: str) -> NodeType:

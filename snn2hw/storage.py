@@ -1,9 +1,9 @@
 """FixedPointNetwork files: one self-contained HDF5 file of integers and what they mean.
 
-Layout, version 1: root attributes ``format`` ("snn2hw-fixed-point") and ``version``; dataset
+Layout, version 2: root attributes ``format`` ("snn2hw-fixed-point") and ``version``; dataset
 ``header`` (JSON: everything but the arrays); datasets ``layers/<k>/<param>`` (int32, (n,)) and
-``synapses/<k>`` (int8, (rows, n_source)), k counting in the header's order. Names live in the
-header, so any name will do.
+``synapses/<k>`` (int8, in the shape that its map keeps), k counting in the header's order. Names
+live in the header, so any name will do.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from snn2hw.graph import (
     OutputNode,
     Synapse,
 )
+from snn2hw.linear import KINDS, LinearMap
 from snn2hw.neurons import MODELS
 
 FORMAT = "snn2hw-fixed-point"
-VERSION = 1
+VERSION = 2
 SCALARS = ("target", "dt_s", "method", "latency", "reset", "rounding", "decode", "source_hash")
 
 
@@ -53,10 +54,17 @@ def header(net: FixedPointNetwork) -> dict[str, Any]:
             for layer in net.layers
         ],
         "synapses": [
-            {key: value for key, value in vars(synapse).items() if key != "mantissa"}
+            {key: value for key, value in vars(synapse).items() if key != "map"}
+            | {"map": _geometry(synapse.map)}
             for synapse in net.synapses
         ],
     }
+
+
+def _geometry(link: LinearMap) -> dict[str, Any]:
+    """A map without its weights."""
+    fields = {key: value for key, value in vars(link).items() if key != "weight"}
+    return {"kind": link.kind, "shape": link.weight.shape, **fields}
 
 
 def save(net: FixedPointNetwork, path: str | Path) -> None:
@@ -89,10 +97,13 @@ def load(path: str | Path) -> FixedPointNetwork:
                     f"{path}: not a network of snn2hw (no mark {FORMAT!r}); make one with "
                     "'snn2hw quantize'"
                 )
-            if int(file.attrs["version"]) > VERSION:
+            if int(file.attrs["version"]) != VERSION:
+                remedy = "upgrade snn2hw"
+                if int(file.attrs["version"]) < VERSION:
+                    remedy = "write it again with 'snn2hw quantize'"
                 raise FileFormatError(
-                    f"{path}: version {file.attrs['version']} is newer than this snn2hw reads "
-                    f"({VERSION}); upgrade snn2hw"
+                    f"{path}: version {file.attrs['version']}, and this snn2hw reads {VERSION}; "
+                    f"{remedy}"
                 )
             return _build(json.loads(file["header"][()]), file)
     except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
@@ -126,8 +137,12 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
     synapses = []
     for k, entry in enumerate(said["synapses"]):
         rows = len(entry["target_ports"]) * sizes[entry["target"]]
-        mantissa = _array(file, f"synapses/{k}", (rows, sizes[entry["source"]]), "i1")
-        entry = {**entry, "target_ports": tuple(entry["target_ports"]), "mantissa": mantissa}
+        geometry = {key: _tuples(value) for key, value in entry["map"].items()}
+        mantissa = _array(file, f"synapses/{k}", geometry.pop("shape"), "i1")
+        link = KINDS[geometry.pop("kind")](mantissa, **geometry)
+        if (link.n_out, link.n_in) != (rows, sizes[entry["source"]]):
+            raise ValueError(f"synapses {entry['name']!r} do not fit their layers")
+        entry = {**entry, "target_ports": tuple(entry["target_ports"]), "map": link}
         synapses.append(Synapse(**entry))
     net = FixedPointNetwork(
         **{key: said[key] for key in SCALARS},
@@ -156,6 +171,11 @@ def _check_references(net: FixedPointNetwork) -> None:
         unknown = set(synapse.target_ports) - set(net.layer(synapse.target).model.inputs)
         if synapse.source_port not in ports[synapse.source] or unknown or synapse.delay < 0:
             raise ValueError(f"synapses {synapse.name!r} name no such port, or a negative delay")
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples."""
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
 
 def _array(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> Any:

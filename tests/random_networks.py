@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
+from snn2hw.linear import Dense, with_weight
 from snn2hw.neurons import MODELS
 from snn2hw.neurons.gpn import GATES
 
@@ -136,7 +137,7 @@ def _into(
                 port,
                 target.name,
                 ports,
-                weights,
+                Dense(weights),
                 exponent,
                 steps,
             )
@@ -148,7 +149,8 @@ def _gates_loop(rng: Rng, shape: Rng, layer: Layer) -> Synapse:
     ports = tuple(f"{gate}_rec" for gate in GATES)
     weights = _weights(rng, len(ports) * layer.n, layer.n)
     name = f"loop:{layer.name}"
-    return Synapse(name, layer.name, "m", layer.name, ports, weights, int(shape.integers(-3, 4)), 1)
+    exponent = int(shape.integers(-3, 4))
+    return Synapse(name, layer.name, "m", layer.name, ports, Dense(weights), exponent, 1)
 
 
 def _limit_lif_input(
@@ -164,7 +166,7 @@ def _limit_lif_input(
         scale = np.minimum(1.0, (LIF_INPUT_MAX - len(into)) / np.maximum(largest, 1))[:, None]
         for k in into:
             mantissa = np.trunc(synapses[k].mantissa * scale).astype(np.int8)
-            synapses[k] = replace(synapses[k], mantissa=mantissa)
+            synapses[k] = replace(synapses[k], map=with_weight(synapses[k].map, mantissa))
     return synapses
 
 

@@ -115,7 +115,7 @@ def order_of(net: FixedPointNetwork) -> list[Layer]:
 
 def arriving(s: Synapse, message: np.ndarray) -> np.ndarray:
     """The sum over the sources, then times 2**exponent, floor where that is a fraction."""
-    total = message @ s.mantissa.astype(np.int64).T
+    total = message @ s.map.dense().astype(np.int64).T
     return total * 2**s.exponent if s.exponent >= 0 else total // 2**-s.exponent
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from snn2hw.energy import estimate
 from snn2hw.graph import INPUT_PORT, FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
+from snn2hw.linear import Dense
 from snn2hw.neurons import MODELS
 from snn2hw.neurons.gpn import GATES
 from snn2hw.report import ReportData, Section
@@ -40,8 +41,8 @@ def lif_network(rng: np.random.Generator, name: str = "hidden") -> FixedPointNet
         rng,
         hidden,
         (
-            Synapse(f"in->{name}", "in", INPUT_PORT, name, ("a",), into, 5, 0, 1),
-            Synapse(f"{name}->{name}", name, "s", name, ("a",), loop, 2, 1, 1),
+            Synapse(f"in->{name}", "in", INPUT_PORT, name, ("a",), Dense(into), 5, 0, 1),
+            Synapse(f"{name}->{name}", name, "s", name, ("a",), Dense(loop), 2, 1, 1),
         ),
     )
 
@@ -61,8 +62,8 @@ def gpn_network(rng: np.random.Generator) -> FixedPointNetwork:
         rng,
         hidden,
         (
-            Synapse("in->gated", "in", INPUT_PORT, "gated", ("x", *GATES), into, 0, 0, 1),
-            Synapse("gated.m->gated", "gated", "m", "gated", recurrent, loop, 0, 1, 1),
+            Synapse("in->gated", "in", INPUT_PORT, "gated", ("x", *GATES), Dense(into), 0, 0, 1),
+            Synapse("gated.m->gated", "gated", "m", "gated", recurrent, Dense(loop), 0, 1, 1),
         ),
     )
 
@@ -78,7 +79,7 @@ def _network(
     readout = Layer("readout", MODELS["readout"], (CLASSES,), bias, {"y": 1e-3}, 2)
     last = Synapse(
         f"{hidden.name}->readout", hidden.name, "s", "readout", ("a",),
-        _weights(rng, CLASSES, HIDDEN), 0, 0, 1,
+        Dense(_weights(rng, CLASSES, HIDDEN)), 0, 0, 1,
     )  # fmt: skip
     return FixedPointNetwork(
         target="loihi2",

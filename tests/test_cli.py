@@ -196,9 +196,6 @@ def damaged(folder: Path, kind: str) -> None:
         edges.remove(("fc", "lif"))
     elif kind in ("nan", "inf"):
         nodes["fc"].weight[0, 0] = float(kind)
-    elif kind == "unknown":
-        n = nodes["lif"].tau.size
-        nodes["lif"] = nir.CubaLI(*(np.ones(n) for _ in range(4)))
     nir.write("bad.nir", nir.NIRGraph(nodes, edges, type_check=False))
     if kind == "foreign":
         with h5py.File("bad.nir", "r+") as file:
@@ -214,7 +211,6 @@ def damaged(folder: Path, kind: str) -> None:
         ("disconnected", "is not connected"),
         ("nan", "weight of node 'fc' holds NaN or infinity"),
         ("inf", "weight of node 'fc' holds NaN or infinity"),
-        ("unknown", "node 'lif' is of type CubaLI, which this release does not run"),
         ("foreign", "node 'lif' is of type 'HodgkinHuxley', which neither NIR"),
     ],
 )

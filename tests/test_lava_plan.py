@@ -10,6 +10,7 @@ from random_networks import random_network
 
 from snn2hw.errors import BackendError, DataError, GraphError
 from snn2hw.graph import FixedPointNetwork
+from snn2hw.linear import with_weight
 from snn2hw.neurons import MODELS
 from snn2hw.targets.lava.plan import blocks_of, build_block
 
@@ -83,7 +84,9 @@ def test_what_lava_cannot_run_is_refused() -> None:
     with pytest.raises(DataError, match="no samples or no steps"):
         build_block("b", [(net, x[:0])])
     heavy = replace(
-        net.synapses[0], mantissa=np.full_like(net.synapses[0].mantissa, 127), exponent=28
+        net.synapses[0],
+        map=with_weight(net.synapses[0].map, np.full_like(net.synapses[0].mantissa, 127)),
+        exponent=28,
     )
     with pytest.raises(BackendError, match="Lava adds up in 32 bits"):
         build_block("b", [(replace(net, synapses=(heavy, *net.synapses[1:])), x)])

@@ -14,6 +14,7 @@ from random_networks import KINDS, random_network
 
 from snn2hw.errors import BackendError
 from snn2hw.graph import FixedPointNetwork
+from snn2hw.linear import with_weight
 from snn2hw.passes.balance import balance
 from snn2hw.simulator import simulate
 from snn2hw.targets.lava import runner
@@ -108,7 +109,7 @@ def test_one_changed_constant_is_noticed_and_named(
         mantissa = synapse.mantissa.copy()
         mantissa[np.abs(mantissa) > 1] += 1
         synapses = list(net.synapses)
-        synapses[k] = replace(synapse, mantissa=mantissa)
+        synapses[k] = replace(synapse, map=with_weight(synapse.map, mantissa))
         check = against(replace(net, synapses=tuple(synapses)), x, records)
         noticed["weight"] += not check.ok
         assert check.ok or check.first_mismatch.layer == synapse.target

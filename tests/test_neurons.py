@@ -117,7 +117,7 @@ def test_lif_integers_mean_what_the_floats_meant(
 
 def test_lif_refuses_what_the_registers_cannot_hold() -> None:
     incoming = [Incoming("w", ("a",), np.ones((3, 2)), 1.0, 1)]
-    with pytest.raises(TargetError, match=r"tau is below dt.*use method='exact'"):
+    with pytest.raises(TargetError, match=r"time constant is below dt.*use method='exact'"):
         lif.quantize(_lif_params(3, decay_v=1.5), incoming, Ranges(), {})
     with pytest.raises(TargetError, match="threshold is negative"):
         lif.quantize(_lif_params(3, v_threshold=-1.0), incoming, Ranges(), {})

@@ -10,6 +10,7 @@ import pytest
 from report_example import lif_network
 
 from snn2hw.graph import Synapse
+from snn2hw.linear import Dense
 from snn2hw.report.form import count, data, joules, model, percent, points, size
 from snn2hw.report.network import draw_network
 from snn2hw.report.traces import lines, raster, running_mean
@@ -77,8 +78,9 @@ def test_network_names_sizes_and_delays() -> None:
 
 def test_network_draws_each_group_once() -> None:
     net = lif_network(np.random.default_rng(0))
-    skip = Synapse("skip", "in", "", "readout", ("a",), np.ones((9, 24), np.int8), 0, 2, 3)
-    back = Synapse("back", "readout", "y", "hidden", ("a",), np.ones((40, 9), np.int8), 0, 1, 2)
+    ahead, behind = (Dense(np.ones(shape, np.int8)) for shape in ((9, 24), (40, 9)))
+    skip = Synapse("skip", "in", "", "readout", ("a",), ahead, 0, 2, 3)
+    back = Synapse("back", "readout", "y", "hidden", ("a",), behind, 0, 1, 2)
     svg = draw_network(replace(net, synapses=(*net.synapses, skip, back)))
     # in->hidden, hidden->hidden, hidden->readout, skip, back, and the output.
     assert svg.count('class="wire"') == 6

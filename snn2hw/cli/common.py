@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from snn2hw.data.files import Labels, load_data
 from snn2hw.errors import DataError
-from snn2hw.graph import FixedPointNetwork
+from snn2hw.graph import Data, FixedPointNetwork
 from snn2hw.storage import load
 
 
@@ -57,7 +57,7 @@ def network_and_data(
     return net, encode(net, x), y
 
 
-def encode(net: FixedPointNetwork, x: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+def encode(net: FixedPointNetwork, x: Data) -> Any:
     """``net.encode``, with a word about values that were limited."""
     limited = net.limited(x)
     if limited:

@@ -79,7 +79,8 @@ def _network(net: FixedPointNetwork) -> dict[str, Any]:
             "Synapses": [
                 {
                     "name": s.name,
-                    "weights": f"{s.mantissa.shape[0]}x{s.mantissa.shape[1]}",
+                    "map": s.map.kind,
+                    "weights": "x".join(map(str, s.mantissa.shape)),
                     "non-zero": f"{np.count_nonzero(s.mantissa) / max(s.mantissa.size, 1):.0%}",
                     "exponent": s.exponent,
                     "chip delay": s.chip_delay,

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from snn2hw.neurons.base import NeuronModel
 from snn2hw.neurons.gpn import GPN
+from snn2hw.neurons.integrator import INTEGRATOR
 from snn2hw.neurons.lif import LIF
+from snn2hw.neurons.lif_reset import LIF_RESET
 from snn2hw.neurons.readout import READOUT
+from snn2hw.neurons.relay import RELAY
+from snn2hw.neurons.threshold import THRESHOLD
 
-MODELS: dict[str, NeuronModel] = {model.name: model for model in (LIF, GPN, READOUT)}
+MODELS: dict[str, NeuronModel] = {
+    model.name: model for model in (LIF, LIF_RESET, INTEGRATOR, THRESHOLD, GPN, READOUT, RELAY)
+}
 
 NIR_TYPES: dict[str, NeuronModel] = {
     kind: model for model in MODELS.values() for kind in model.nir_types

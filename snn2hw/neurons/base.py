@@ -23,6 +23,12 @@ IntArray = npt.NDArray[np.int32]
 WEIGHT_LIMIT = 127
 """Largest weight mantissa: Loihi's mixed-sign weights are even values up to 254, kept halved."""
 
+MESSAGE_BITS = 12
+"""Graded messages between layers, sign included: enough fraction, and sums of them fit 32 bits."""
+
+HEADROOM = 2.0
+"""Registers and messages hold twice what calibration saw."""
+
 WEIGHT_EXPONENT_MAX = 8
 WEIGHT_EXPONENT_MIN = -7
 """Lava's ``weight_exp``, our exponent minus 1, has 4 bits."""
@@ -92,20 +98,23 @@ class Recurrence:
 class Lowered:
     """A NIR node in discrete time: float parameters per neuron, and the matrices it brings along.
 
-    params: name -> float64 array of shape (n,).
+    params: name -> float64 array of shape (n,) or (1,); model: name of the neuron model where it is
+    not the one that lowered the node.
     """
 
     params: Mapping[str, FloatArray]
     port_maps: tuple[PortMap, ...] = ()
     recurrences: tuple[Recurrence, ...] = ()
+    model: str = ""
 
 
 @dataclass(frozen=True)
 class Incoming:
     """A projection as the quantiser of its target neuron sees it.
 
-    weight: float64, shape (len(target_ports) * n, n_source), real value per real unit of message;
-    message_unit: real value of a message of 1; message_max: largest absolute integer message.
+    weight: float64, real value per real unit of message, of the shape of the projection's map
+    (dense: (len(target_ports) * n, n_source)); message_unit: real value of a message of 1;
+    message_max: largest absolute integer message.
     """
 
     name: str
@@ -119,7 +128,7 @@ class Incoming:
 class IntegerWeights:
     """Weights of one synapse group: the integer is ``mantissa << exponent``.
 
-    mantissa: int8, shape (len(target_ports) * n, n_source).
+    mantissa: int8, of the shape of ``Incoming.weight``.
     """
 
     mantissa: npt.NDArray[np.int8]
@@ -167,10 +176,13 @@ class NeuronModel:
     to arrays of shape (batch, n).
     lower: ``lower(kind, node parameters, dt_s, method)`` -> Lowered, for the NIR node types in
     ``nir_types``.
-    message_formats: ``(params, ranges)`` -> format of each graded output that other layers hear.
+    message_formats: ``(params, incoming, ranges)`` -> format of each graded output that other
+    layers hear; incoming: the projections whose own format is known by then (a loop of graded
+    messages has none).
     quantize: ``(params, incoming, ranges, formats)`` -> IntegerLayer.
     bias_of: input port -> float parameter that a bias arriving at that port is added to.
     gain_of: input port -> float parameter that multiplies what arrives there (folded away).
+    heard: the output that other layers hear; the first one if not given.
     """
 
     name: str
@@ -182,16 +194,19 @@ class NeuronModel:
     outputs: tuple[Output, ...]
     step: Callable[..., Any]
     float_step: Callable[..., Any]
-    lower: Callable[[str, Mapping[str, Any], float, str], Lowered]
-    message_formats: Callable[[Mapping[str, FloatArray], Ranges], dict[str, MessageFormat]]
+    message_formats: Callable[
+        [Mapping[str, FloatArray], Sequence[Incoming], Ranges], dict[str, MessageFormat]
+    ]
     quantize: Callable[
         [Mapping[str, FloatArray], Sequence[Incoming], Ranges, Mapping[str, MessageFormat]],
         IntegerLayer,
     ]
     bias_of: Mapping[str, str]
+    lower: Callable[[str, Mapping[str, Any], float, str], Lowered] | None = None
     nir_types: tuple[str, ...] = ()
     gain_of: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, IntArray] = field(default_factory=dict)
+    heard: str = ""
 
     def output(self, name: str) -> Output:
         """The output port of that name (KeyError if there is none)."""
@@ -205,6 +220,11 @@ class NeuronModel:
         """The first output: what leaves the layer when a graph says no more than its name."""
         return self.outputs[0]
 
+    @property
+    def heard_output(self) -> Output:
+        """The output that other layers hear."""
+        return self.output(self.heard) if self.heard else self.main_output
+
 
 def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
     """The unit of a sum that several projections share, not below ``finest``.
@@ -212,7 +232,9 @@ def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
     It is the largest weight over 127 * 2**k, so that this weight uses its whole mantissa, with the
     largest k that Loihi's exponent and ``finest`` (what the registers need) allow.
     """
-    largest = max(float(np.abs(p.weight).max(initial=0.0)) * p.message_unit for p in incoming)
+    largest = max(
+        (float(np.abs(p.weight).max(initial=0.0)) * p.message_unit for p in incoming), default=0.0
+    )
     if largest == 0:
         return finest if finest > 0 else 1.0
     top = WEIGHT_EXPONENT_MAX
@@ -220,6 +242,16 @@ def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
         top = min(top, int(np.floor(np.log2(largest / (WEIGHT_LIMIT * finest)))))
     # Weights that vanish beside what the registers must hold vanish in the integers too.
     return max(largest / (WEIGHT_LIMIT * 2.0**top), finest) if top >= -40 else finest
+
+
+def message_format(largest: float, unit: float) -> MessageFormat:
+    """Format of a graded message of ``MESSAGE_BITS`` bits for a register of that unit.
+
+    largest: absolute value that the message holds at least; the shift is the smallest that fits.
+    """
+    limit = (1 << (MESSAGE_BITS - 1)) - 1
+    shift = 0 if largest <= limit * unit else int(np.ceil(np.log2(largest / (limit * unit))))
+    return MessageFormat(unit * 2.0**shift, shift)
 
 
 def weights_in_units(projection: Incoming, unit: float) -> tuple[IntegerWeights, str]:

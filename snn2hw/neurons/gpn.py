@@ -38,6 +38,7 @@ from snn2hw.arithmetic import (
 )
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
+    MESSAGE_BITS,
     WEIGHT_LIMIT,
     FloatArray,
     Incoming,
@@ -67,7 +68,6 @@ GATE_GAIN_SHIFT = 14
 MESSAGE_GAIN_SHIFT = 18
 """A message of v is worth little, so its gain has more fraction bits than that of a spike."""
 
-MESSAGE_BITS = 12
 SEGMENT_BITS = 7
 """A segment of the sigmoid's table is 2**7 / 2**10 = 1/8 wide."""
 
@@ -197,7 +197,9 @@ def lower(kind: str, node: Mapping[str, Any], dt_s: float, method: str) -> Lower
     return Lowered(params, (PortMap("x", GATES, weight[:, n:]),), (recurrence,))
 
 
-def message_formats(params: Mapping[str, FloatArray], ranges: Ranges) -> dict[str, MessageFormat]:
+def message_formats(
+    params: Mapping[str, FloatArray], incoming: Sequence[Incoming], ranges: Ranges
+) -> dict[str, MessageFormat]:
     """The finest 12-bit message that holds 1.25 times the largest |v| of calibration."""
     largest = 1.25 * max(ranges.of("m"), 0.5) * 2.0**V_FRACTION
     shift = max(1, int(np.ceil(np.log2(largest / ((1 << (MESSAGE_BITS - 1)) - 1)))))

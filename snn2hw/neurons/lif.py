@@ -1,6 +1,6 @@
 """LIF with a synaptic current: the neuron that Loihi has in hardware (CUBA-LIF).
 
-Float, per step (NIR's LIF has no synaptic memory: ``decay_u = 1``)::
+Float, per step (NIR's LIF has no synaptic memory: ``decay_u = 1``; see ``membrane``)::
 
     u <- u (1 - decay_u) + gain * a
     v <- v (1 - decay_v) + u + bias
@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from snn2hw.arithmetic import DECAY_BITS, STATE_BITS, saturate, select, shift_toward_zero, wrap
+from snn2hw.arithmetic import select
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
+    HEADROOM,
     FloatArray,
     Incoming,
     IntArray,
@@ -36,20 +37,26 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
-    State,
-    shared_unit,
     weights_in_units,
 )
+from snn2hw.neurons.membrane import (
+    ALIGN,
+    DECAYS,
+    STATES,
+    discrete,
+    float_integrate,
+    integer_decays,
+    integrate,
+    span,
+    unit_of_current,
+)
 
-ALIGN = 6
-"""Synaptic input and threshold enter the registers shifted left by 6 bits."""
-
-UNITY = 1 << DECAY_BITS
 THRESHOLD_MAX = (1 << 17) - 1
 BIAS_MANTISSA_MAX = (1 << 12) - 1
 BIAS_EXPONENT_MAX = 7
-HEADROOM = 2.0
-"""The registers hold twice what calibration saw."""
+
+RESETS = ("value", "subtract")
+"""What a spike does to v: set it to v_reset, or take v_threshold - v_reset off it."""
 
 
 def step(
@@ -63,14 +70,9 @@ def step(
     bias_exponent: Any,
 ) -> Any:
     """One time step on integers; see the module's equations. Returns u, v, s, wraps, clips."""
-    u_wide = shift_toward_zero(u * (UNITY - decay_u), DECAY_BITS) + (a << ALIGN)
-    u = wrap(u_wide, STATE_BITS)
-    v_wide = (
-        shift_toward_zero(v * (UNITY - decay_v), DECAY_BITS) + u + (bias_mantissa << bias_exponent)
-    )
-    v = saturate(v_wide, STATE_BITS)
+    u, v, wraps, clips = integrate(u, v, a, decay_u, decay_v, bias_mantissa << bias_exponent)
     s = v > (threshold << ALIGN)
-    return u, select(s, 0, v), s, u != u_wide, v != v_wide
+    return u, select(s, 0, v), s, wraps, clips
 
 
 def float_step(
@@ -79,43 +81,36 @@ def float_step(
     params: Mapping[str, FloatArray],
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """One time step in float64; see the module's equations. Arrays of shape (batch, n)."""
-    u = states["u"] * (1.0 - params["decay_u"]) + params["gain"] * inputs["a"]
-    h = states["v"] * (1.0 - params["decay_v"]) + u + params["bias"]
+    u, h = float_integrate(states, inputs, params)
     s = h > params["v_threshold"]
     return {"u": u, "v": np.where(s, 0.0, h)}, {"s": s.astype(np.float64), "h": h}
 
 
 def lower(kind: str, node: Mapping[str, Any], dt_s: float, method: str) -> Lowered:
-    """NIR's LIF, tau dv/dt = (v_leak - v) + r I, in steps of dt.
+    """NIR's LIF, CubaLIF and IF in steps of dt; see ``membrane.discrete``.
 
-    method "euler": decay dt/tau (what the training frameworks compute); "exact": 1 - exp(-dt/tau).
-    Raises ParameterError for a time constant not above dt/2 and for a reset other than to zero.
+    node: NIR's parameters, and ``reset``: "value" (v <- v_reset, what NIR means) or "subtract"
+    (v <- v - v_threshold + v_reset). Where the reset is not to zero or a threshold is negative,
+    the model is "lif_reset". Raises ParameterError for an unknown reset, or a bad time constant.
     """
-    tau = np.asarray(node["tau"], dtype=np.float64).ravel()
-    if not np.all(tau > dt_s / 2):
-        raise ParameterError(
-            f"tau = {tau.min():g} s is not above dt/2 = {dt_s / 2:g} s, so the steps do not follow "
-            "the membrane; use a smaller dt"
-        )
-    if np.any(np.asarray(node["v_reset"]) != 0):
-        raise ParameterError(
-            "v_reset is not zero, and Loihi's LIF resets to zero only; "
-            "shift the neuron's potentials so that it resets to zero"
-        )
-    decay = dt_s / tau if method == "euler" else -np.expm1(-dt_s / tau)
-    v_leak = np.asarray(node["v_leak"], dtype=np.float64).ravel()
-    return Lowered(
-        params={
-            "decay_u": np.ones_like(tau),
-            "decay_v": decay,
-            "v_threshold": np.asarray(node["v_threshold"], dtype=np.float64).ravel(),
-            "bias": decay * v_leak,
-            "gain": decay * np.asarray(node["r"], dtype=np.float64).ravel(),
-        }
-    )
+    params = discrete(node, dt_s, method)
+    reset = str(node.get("reset", "value"))
+    if reset not in RESETS:
+        raise ParameterError(f"reset {reset!r} is unknown; use one of {', '.join(RESETS)}")
+    v_threshold = np.asarray(node["v_threshold"], dtype=np.float64).ravel()
+    v_reset = np.asarray(node["v_reset"], dtype=np.float64).ravel()
+    params["v_threshold"] = v_threshold
+    if reset == "value" and not np.any(v_reset) and np.all(v_threshold >= 0):
+        return Lowered(params)
+    subtracts = reset == "subtract"
+    params["keep"] = np.full_like(v_threshold, float(subtracts))
+    params["added"] = v_reset - v_threshold if subtracts else v_reset
+    return Lowered(params, model="lif_reset")
 
 
-def message_formats(params: Mapping[str, FloatArray], ranges: Ranges) -> dict[str, MessageFormat]:
+def message_formats(
+    params: Mapping[str, FloatArray], incoming: Sequence[Incoming], ranges: Ranges
+) -> dict[str, MessageFormat]:
     """Spikes need no format."""
     return {}
 
@@ -134,22 +129,17 @@ def quantize(
 
     Raises TargetError where decays or thresholds are outside what the registers hold.
     """
-    if np.any(params["decay_v"] > 1.0):
-        raise TargetError(
-            "tau is below dt: the Euler decay exceeds 1, which Loihi's decay register "
-            "cannot hold; use method='exact' or a smaller dt"
-        )
+    decays = integer_decays(params)
     if np.any(params["v_threshold"] < 0):
         raise TargetError("v_threshold is negative, which Loihi's threshold register cannot hold")
     threshold_max = float(params["v_threshold"].max())
-    register = HEADROOM * max(ranges.of("u"), ranges.of("h"), threshold_max)
     bias_max = float(np.abs(params["bias"]).max())
-    finest = max(
-        register * 2.0**ALIGN / 2.0 ** (STATE_BITS - 1),
+    unit = unit_of_current(
+        incoming,
+        HEADROOM * max(ranges.of("u"), ranges.of("h"), threshold_max),
         threshold_max / THRESHOLD_MAX,
         bias_max * 2.0**ALIGN / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX),
     )
-    unit = shared_unit(incoming, finest)
     weights = {}
     notes = [f"unit of current {unit:.6g}"]
     for projection in incoming:
@@ -162,11 +152,9 @@ def quantize(
     mantissa_of_bias = np.rint(bias / 2.0**exponent_of_bias)
     mantissa_of_bias = np.clip(mantissa_of_bias, -BIAS_MANTISSA_MAX, BIAS_MANTISSA_MAX)
     threshold = np.clip(np.rint(params["v_threshold"] / unit), 0, THRESHOLD_MAX)
-    decay_v = np.clip(np.rint(params["decay_v"] * UNITY), 0, UNITY - 1)
-    decay_u = np.clip(np.rint(params["decay_u"] * UNITY), 1, UNITY)
     notes.append(
-        f"threshold {_span(params['v_threshold'])} -> {_span(threshold)}, "
-        f"decay of v {_span(params['decay_v'])} -> {_span(decay_v)}/4096"
+        f"threshold {span(params['v_threshold'])} -> {span(threshold)}, "
+        f"decay of v {span(params['decay_v'])} -> {span(decays['decay_v'])}/4096"
     )
 
     def ints(values: FloatArray) -> IntArray:
@@ -174,8 +162,8 @@ def quantize(
 
     return IntegerLayer(
         params={
-            "decay_u": ints(decay_u),
-            "decay_v": ints(decay_v),
+            "decay_u": ints(decays["decay_u"]),
+            "decay_v": ints(decays["decay_v"]),
             "threshold": ints(threshold),
             "bias_mantissa": ints(mantissa_of_bias),
             "bias_exponent": exponent_of_bias.astype(np.int32),
@@ -186,23 +174,14 @@ def quantize(
     )
 
 
-def _span(values: FloatArray) -> str:
-    low, high = float(values.min()), float(values.max())
-    return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"
-
-
 LIF = NeuronModel(
     name="lif",
     doc="Leaky integrate-and-fire with synaptic current, reset to zero (Loihi's CUBA-LIF)",
     source="lava-nc 0.10.0, lava.proc.lif.models.PyLifModelBitAcc; Davies et al. 2018",
     inputs=("a",),
-    states=(
-        State("u", STATE_BITS, "synaptic current; wraps"),
-        State("v", STATE_BITS, "membrane potential after reset; clips"),
-    ),
+    states=STATES,
     params=(
-        Param("decay_u", 1, UNITY, "current lost per step, /4096; Lava's du is this minus 1"),
-        Param("decay_v", 0, UNITY - 1, "potential lost per step, /4096"),
+        *DECAYS,
         Param("threshold", 0, THRESHOLD_MAX, "fires where v > threshold * 64"),
         Param("bias_mantissa", -BIAS_MANTISSA_MAX - 1, BIAS_MANTISSA_MAX, "bias, mantissa"),
         Param("bias_exponent", 0, BIAS_EXPONENT_MAX, "bias, exponent of 2"),
@@ -215,5 +194,5 @@ LIF = NeuronModel(
     quantize=quantize,
     bias_of={"a": "bias"},
     gain_of={"a": "gain"},
-    nir_types=("LIF",),
+    nir_types=("LIF", "CubaLIF", "IF"),
 )

@@ -1,4 +1,6 @@
-"""Readout: no state, no spike; passes on the sum that arrives, as a graded message.
+"""Readout: no state, no spike; the sum that arrives leaves for the host as a graded message.
+
+Lowering puts one where a linear node meets the graph's output.
 
 Float: ``y = a + bias``. Integer: ``y = clip24(a + bias)``. A classifier averages y over time, which
 the host does on the messages that leave the chip.
@@ -12,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from snn2hw.arithmetic import STATE_BITS, saturate
-from snn2hw.errors import ParameterError
 from snn2hw.neurons.base import (
     FloatArray,
     Incoming,
     IntegerLayer,
-    Lowered,
     MessageFormat,
     NeuronModel,
     Output,
@@ -46,13 +46,10 @@ def float_step(
     return {}, {"y": inputs["a"] + params["bias"]}
 
 
-def lower(kind: str, node: Mapping[str, Any], dt_s: float, method: str) -> Lowered:
-    """No NIR node is a readout: lowering puts one where a linear node meets the graph's output."""
-    raise ParameterError(f"a NIR node of type {kind} cannot become a readout")
-
-
-def message_formats(params: Mapping[str, FloatArray], ranges: Ranges) -> dict[str, MessageFormat]:
-    """The message is the sum itself; ``quantize`` says its unit."""
+def message_formats(
+    params: Mapping[str, FloatArray], incoming: Sequence[Incoming], ranges: Ranges
+) -> dict[str, MessageFormat]:
+    """No layer hears a readout; ``quantize`` says the unit of what the host reads."""
     return {}
 
 
@@ -85,7 +82,6 @@ READOUT = NeuronModel(
     outputs=(Output("y", STATE_BITS, "sum of the inputs and the bias"),),
     step=step,
     float_step=float_step,
-    lower=lower,
     message_formats=message_formats,
     quantize=quantize,
     bias_of={"a": "bias"},

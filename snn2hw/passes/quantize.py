@@ -17,30 +17,38 @@ import numpy.typing as npt
 from snn2hw.errors import DataError, Snn2hwError, TargetError
 from snn2hw.executor import check_data, execute
 from snn2hw.graph import (
+    Data,
     DiscreteGraph,
     FixedPointNetwork,
     InputFormat,
     InputNode,
     Layer,
     Population,
+    Projection,
     Synapse,
+    by_input,
 )
+from snn2hw.linear import largest_sums, with_weight
 from snn2hw.neurons.base import Incoming, MessageFormat, Ranges
+from snn2hw.topology import back_edges, evaluation_order
 
-TARGETS: Mapping[str, tuple[str, ...]] = {"loihi2": ("lif", "gpn", "readout")}
-"""Target -> neuron models that it runs."""
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "loihi1": ("lif",),
+    "loihi2": ("lif", "lif_reset", "integrator", "threshold", "gpn", "readout", "relay"),
+}
+"""Target -> neuron models that it runs. Loihi 1 has CUBA-LIF neurons and plain spikes alone (Davies
+et al. 2018); Loihi 2 runs neuron programs and sends graded spikes."""
 
 GRADED_INPUT_BITS = 8
 ACCUMULATOR_MAX = (1 << 31) - 1
 
 
-def quantize(
-    graph: DiscreteGraph, calibration: npt.ArrayLike, target: str = "loihi2"
-) -> FixedPointNetwork:
+def quantize(graph: DiscreteGraph, calibration: Data, target: str = "loihi2") -> FixedPointNetwork:
     """Integers for a folded graph.
 
-    calibration: (samples, time, *input shape), typical data; spikes or counts as integers from 0,
-    anything else is real-valued and becomes signed messages of 8 bits.
+    calibration: (samples, time, *input shape), typical data, or one such array for each input, by
+    name; spikes or counts as integers from 0, anything else is real-valued and becomes signed
+    messages of 8 bits.
 
     Raises TargetError for an unknown target or numbers that its registers cannot hold, DataError
     for calibration data that do not fit the network.
@@ -49,13 +57,21 @@ def quantize(
         raise TargetError(f"target {target!r} is unknown; known: {', '.join(TARGETS)}")
     for population in graph.populations:
         if population.model.name not in TARGETS[target]:
-            raise TargetError(f"{target} has no neuron {population.model.name!r}")
+            raise TargetError(
+                f"layer {population.name!r}: {target} has no neuron {population.model.name!r}"
+            )
         if population.port_maps:
             raise TargetError(f"layer {population.name!r} has port maps; run the pass fold first")
-    data = check_data(graph.inputs[0].shape, calibration)
-    ranges = execute(graph, data).ranges
-    inputs = tuple(input_format(node, data) for node in graph.inputs)
-    formats = {p.name: p.model.message_formats(p.params, ranges[p.name]) for p in graph.populations}
+    data = dict(by_input(graph.inputs, calibration))
+    ranges = execute(graph, calibration).ranges
+    inputs = tuple(input_format(node, check_data(node.shape, x)) for node, x in data.items())
+    for node in inputs:
+        if target == "loihi1" and node.bits > 1:
+            raise TargetError(
+                f"input {node.name!r} has messages of {node.bits} bits and {target} takes plain "
+                "spikes; encode the data as spikes"
+            )
+    formats = _Formats(graph, inputs, ranges)
     layers, synapses = [], []
     notes = [
         f"input {node.name}: {'signed' if node.signed else 'unsigned'} messages of {node.bits} "
@@ -63,7 +79,7 @@ def quantize(
         for node in inputs
     ]
     for population in graph.populations:
-        layer, groups, said = _layer(graph, population, inputs, formats, ranges[population.name])
+        layer, groups, said = _layer(graph, population, formats, ranges[population.name])
         layers.append(layer)
         synapses += groups
         notes += [f"{population.name}: {note}" for note in said]
@@ -99,28 +115,57 @@ def input_format(node: InputNode, data: npt.NDArray[np.float64]) -> InputFormat:
     return InputFormat(node.name, node.shape, GRADED_INPUT_BITS, signed=True, unit=largest / limit)
 
 
-def _layer(
-    graph: DiscreteGraph,
-    population: Population,
-    inputs: tuple[InputFormat, ...],
-    formats: Mapping[str, Mapping[str, MessageFormat]],
-    ranges: Ranges,
-) -> tuple[Layer, list[Synapse], tuple[str, ...]]:
-    incoming = []
-    for p in graph.into(population.name):
-        source = next((node for node in inputs if node.name == p.source), None)
+class _Formats:
+    """Number formats of the graded messages of every population, sources before listeners."""
+
+    def __init__(
+        self,
+        graph: DiscreteGraph,
+        inputs: tuple[InputFormat, ...],
+        ranges: Mapping[str, Ranges],
+    ) -> None:
+        self.graph = graph
+        self.inputs = {node.name: node for node in inputs}
+        self.of: dict[str, dict[str, MessageFormat]] = {}
+        graded = {p.name: p for p in graph.populations if not p.model.heard_output.is_spike}
+        edges = [(p.source, p.target) for p in graph.projections if p.source in graded]
+        roots = [p.name for p in graph.populations]
+        closing = back_edges(roots, edges)
+        for name in evaluation_order(roots, [edge for edge in edges if edge not in closing]):
+            population = graph.population(name)
+            # A format within a loop of graded messages is set by ranges alone.
+            known = [p for p in graph.into(name) if self._known(p)]
+            self.of[name] = population.model.message_formats(
+                population.params, [self.incoming(p) for p in known], ranges[name]
+            )
+
+    def _known(self, p: Projection) -> bool:
+        if p.source in self.inputs or p.source in self.of:
+            return True
+        return self.graph.population(p.source).model.output(p.source_port).is_spike
+
+    def incoming(self, p: Projection) -> Incoming:
+        """A projection with the format of what it carries."""
+        source = self.inputs.get(p.source)
         if source is not None:
             unit, largest = source.unit, source.high
-        elif p.source_port in formats[p.source]:
-            unit = formats[p.source][p.source_port].unit
-            bits = graph.population(p.source).model.output(p.source_port).bits
+        elif p.source_port in self.of.get(p.source, {}):
+            unit = self.of[p.source][p.source_port].unit
+            bits = self.graph.population(p.source).model.output(p.source_port).bits
             largest = (1 << (bits - 1)) - 1
         else:
             unit, largest = 1.0, 1
-        incoming.append(Incoming(p.name, p.target_ports, p.weight, unit, largest))
+        return Incoming(p.name, p.target_ports, p.map.weight, unit, largest)
+
+
+def _layer(
+    graph: DiscreteGraph, population: Population, formats: _Formats, ranges: Ranges
+) -> tuple[Layer, list[Synapse], tuple[str, ...]]:
+    arriving = graph.into(population.name)
+    incoming = [formats.incoming(p) for p in arriving]
     try:
         made = population.model.quantize(
-            population.params, incoming, ranges, formats[population.name]
+            population.params, incoming, ranges, formats.of[population.name]
         )
     except Snn2hwError as error:
         raise type(error)(f"layer {population.name!r}: {error}") from None
@@ -132,11 +177,11 @@ def _layer(
             source_port=p.source_port,
             target=p.target,
             target_ports=p.target_ports,
-            mantissa=made.weights[p.name].mantissa,
+            map=with_weight(p.map, made.weights[p.name].mantissa),
             exponent=made.weights[p.name].exponent,
             delay=p.delay,
         )
-        for p in graph.into(population.name)
+        for p in arriving
     ]
     return layer, groups, made.notes
 
@@ -154,8 +199,7 @@ def check_registers(net: FixedPointNetwork) -> None:
         worst: dict[str, float] = {}
         for synapse in net.into(layer.name):
             largest = net.message_range(synapse.source, synapse.source_port)
-            rows = np.abs(synapse.mantissa.astype(np.int64)).sum(axis=1) * largest
-            sums = rows.astype(np.float64) * 2.0 ** max(synapse.exponent, 0)
+            sums = largest_sums(synapse.map, largest) * 2.0 ** max(synapse.exponent, 0)
             for k, port in enumerate(synapse.target_ports):
                 part = sums[k * layer.n : (k + 1) * layer.n]
                 worst[port] = worst.get(port, 0.0) + float(part.max(initial=0.0))

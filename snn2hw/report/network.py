@@ -65,9 +65,13 @@ def draw_network(net: FixedPointNetwork, key: str = "net") -> Markup:
 
 
 def describe_weights(synapse: Synapse) -> str:
-    """Rows by columns of a group: "640 × 12 weights"."""
-    rows, columns = synapse.mantissa.shape
-    return f"{rows} × {columns} weights"
+    """Shape and kind of a group's weights: "640 × 12 weights", "8 × 2 × 3 × 3 convolution"."""
+    kinds = {"dense": "weights", "one-to-one": "weights, one to one"}
+    return f"{_sizes(synapse)} {kinds.get(synapse.map.kind, synapse.map.kind)}"
+
+
+def _sizes(synapse: Synapse) -> str:
+    return " × ".join(map(str, synapse.mantissa.shape))
 
 
 def describe_delay(synapse: Synapse) -> str:
@@ -129,8 +133,7 @@ def _loop(groups: list[Synapse], top: int) -> Markup:
 
 
 def _short(synapse: Synapse) -> tuple[str, str]:
-    rows, columns = synapse.mantissa.shape
-    return f"{rows} × {columns}", f"delay {synapse.delay}, chip {synapse.chip_delay}"
+    return _sizes(synapse), f"delay {synapse.delay}, chip {synapse.chip_delay}"
 
 
 def _far(synapse: Synapse, source: int, target: int, lane: int) -> Markup:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from snn2hw.graph import by_input
 from snn2hw.report.data import Section
 from snn2hw.report.form import count, model
 from snn2hw.report.traces import Band, lines, raster, running_mean
@@ -37,12 +38,12 @@ def sample_view(section: Section, sample: int, marks: int) -> dict[str, Any]:
 def _bands(section: Section, sample: int, marks: int) -> list[Band]:
     run, bands = section.run, []
     if section.x is not None:
-        events = section.x[sample].reshape(len(section.x[sample]), -1)
-        bands.append(_band(section.net.inputs[0].name, "input", events, marks))
+        for node, values in by_input(section.net.inputs, section.x):
+            events = np.asarray(values)[sample]
+            bands.append(_band(node.name, "input", events.reshape(len(events), -1), marks))
     for layer in section.net.layers:
-        if layer.name in run.spikes.packed:
-            packed = run.spikes.packed[layer.name][sample]
-            events = np.unpackbits(packed, axis=-1, count=layer.n, bitorder="little")
+        if layer.name in run.spikes:
+            events = run.spikes.sample(layer.name, sample)
             bands.append(_band(layer.name, model(layer.model.name), events, marks))
     return bands
 

@@ -139,9 +139,69 @@ def deliver_wide(acc, weights, rows, index, value, count, shift):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def deliver(acc, weights, singles, rows, index, value, count, shift, kind, part, exact):
-    """Add what ``count`` messages bring to ``acc``; kind: see ``plan.message_kind``."""
-    if kind == 0:
+def deliver_one_to_one(acc, weights, reached, index, value, count, shift):
+    """Each message to the one sum that it reaches."""
+    for k in range(count):
+        e = index[k]
+        acc[reached[e]] += np.int32(np.int32(weights[e]) * np.int32(value[k])) << shift
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def add_run(acc, weights, n, shift):
+    """A spike's weights to the sums beside each other that they reach."""
+    for r in range(n):
+        acc[r] += np.int32(weights[r]) << shift
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def add_run_times(acc, weights, n, shift, message):
+    """As ``add_run``, for a graded message."""
+    for r in range(n):
+        acc[r] += np.int32(np.int32(weights[r]) * message) << shift
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def deliver_convolution(acc, weights, table, shape, index, value, count, shift, is_spike):
+    """Each message to the outputs whose window it lies in; table and shape: see ``links``."""
+    outputs, one_run, step, at_source, at_span, at_row, at_column = shape
+    for k in range(count):
+        s = at_source + 4 * np.int64(index[k])
+        first_weight, first_sum = table[s + 2], table[s + 3]
+        message = np.int32(value[k])
+        span = at_span + 2 * table[s]
+        column = at_column + 3 * table[s + 1]
+        w_column, out_column, taps = table[column], table[column + 1], table[column + 2]
+        for a in range(table[span], table[span + 1]):
+            w = first_weight + table[at_row + 2 * a] + w_column
+            to = first_sum + table[at_row + 2 * a + 1] + out_column
+            if one_run:
+                if is_spike:
+                    add_run(acc[to:], weights[w:], taps * outputs, shift)
+                else:
+                    add_run_times(acc[to:], weights[w:], taps * outputs, shift, message)
+                continue
+            for _ in range(taps):
+                if is_spike:
+                    add_run(acc[to:], weights[w:], outputs, shift)
+                else:
+                    add_run_times(acc[to:], weights[w:], outputs, shift, message)
+                w += outputs
+                to += step
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def deliver(
+    acc, weights, singles, rows, index, value, count, shift, kind, part, exact, link, table, shape
+):
+    """Add what ``count`` messages bring to ``acc``.
+
+    kind: of message, see ``plan.message_kind``; link: kind of map, see ``links``.
+    """
+    if link == 2:
+        deliver_convolution(acc, weights, table, shape, index, value, count, shift, kind == 0)
+    elif link == 1:
+        deliver_one_to_one(acc, weights, table, index, value, count, shift)
+    elif kind == 0:
         deliver_spikes(acc, weights, rows, index, count, shift, part)
     elif kind == 1:
         deliver_messages(acc, singles, rows, index, value, count, shift, exact)
@@ -160,6 +220,8 @@ def run_sample(
     sources,
     weights,
     singles,
+    tables,
+    geometry,
     nonzero,
     params,
     copies,
@@ -206,7 +268,10 @@ def run_sample(
             kind, n, at_state, at_acc, n_in, at_param, at_out, at_fired = layers[j, :8]
             clear(acc[at_acc : at_acc + n_in * n])
             for s in range(layers[j, 8], layers[j, 9]):
-                source, rows, at_row, at_weight, exponent, delay, at_nonzero, message = synapses[s]
+                source, rows, at_row, at_weight, exponent, delay, at_nonzero, message = synapses[s][
+                    :8
+                ]
+                link, at_table, at_shape = synapses[s][8:]
                 if delay > t:
                     continue
                 past = (t - delay) % depth
@@ -218,14 +283,30 @@ def run_sample(
                 target = acc[at_row : at_row + rows]
                 values = value[at : at + count]
                 w, w1 = weights[at_weight:], singles[at_weight:]
-                if exponent >= 0:
-                    deliver(
-                        target, w, w1, rows, events, values, count, exponent, message, part, exact
-                    )
-                else:
+                shape = geometry[max(at_shape, 0)]
+                if exponent < 0:
                     # Loihi shifts the whole sum of the group, not each weight.
                     clear(whole[:rows])
-                    deliver(whole, w, w1, rows, events, values, count, 0, message, part, exact)
+                    into = whole
+                else:
+                    into = target
+                deliver(
+                    into,
+                    w,
+                    w1,
+                    rows,
+                    events,
+                    values,
+                    count,
+                    max(exponent, 0),
+                    message,
+                    part,
+                    exact,
+                    link,
+                    tables[at_table:],
+                    shape,
+                )
+                if exponent < 0:
                     for r in range(rows):
                         target[r] += whole[r] >> -exponent
                 act_synapses[s, 0] += count
@@ -233,6 +314,12 @@ def run_sample(
                 for e in events:
                     met += nonzero[at_nonzero + e]
                 act_synapses[s, 1] += met
+                if link == 2:
+                    n_before = sources[source, 1]
+                    met = 0
+                    for e in events:
+                        met += nonzero[at_nonzero + n_before + e]
+                    act_synapses[s, 2] += met
             wraps, clips, idle = dispatch(
                 kind,
                 n,
@@ -275,6 +362,8 @@ def run_batch(
     sources,
     weights,
     singles,
+    tables,
+    geometry,
     nonzero,
     params,
     copies,
@@ -299,6 +388,8 @@ def run_batch(
             sources,
             weights,
             singles,
+            tables,
+            geometry,
             nonzero,
             params,
             copies,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from snn2hw.errors import GraphError
 from snn2hw.graph import INPUT_PORT, FixedPointNetwork, Layer, Synapse
+from snn2hw.linear import Convolution, Dense, LinearMap, largest_sums
 from snn2hw.neurons import MODELS
+from snn2hw.passes.compose import DENSE_MAX
+from snn2hw.simulator.links import CONVOLUTION, LANES, Ints, channels_last, lay_out, places_of
 from snn2hw.topology import evaluation_order
 
 Table = npt.NDArray[np.int64]
-
-LANES = 32
-"""Rows of a weight matrix are padded with zeros to a multiple of this: no tail to vector loops."""
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 BYTES = 8
 """Bytes in a word. Inputs and spikes are kept as bytes and padded to whole words."""
@@ -47,9 +49,14 @@ class Plan:
     of params, of graded outputs, of spikes, first synapse, end of synapses, first port, end of
     ports;
     synapses: source, rows with padding, offset of the sums, offset of weights, exponent, delay,
-    offset of non-zero counts, kind of message;
-    ports: offset of values or spikes, source, offset of packed spikes, whether it spikes;
-    sources: offset in the event lists.
+    offset of non-zero counts, kind of message, kind of map, offset in tables, row of geometry;
+    ports (spikes, and messages that somebody hears): offset of values or spikes, source, offset of
+    packed spikes, whether it spikes;
+    sources: offset in the event lists, neurons or channels.
+
+    tables, geometry: see ``links``; nonzero: for each synapse and source the non-zero synapses that
+    a message meets, and for a convolution all of them behind; places: layer -> place of each
+    neuron, where a layer is not kept in the order of their numbers.
     """
 
     order: tuple[Layer, ...]
@@ -61,6 +68,8 @@ class Plan:
     sources: Table
     weights: npt.NDArray[np.int8]
     singles: npt.NDArray[np.float32]
+    tables: npt.NDArray[np.int32]
+    geometry: Table
     nonzero: npt.NDArray[np.int32]
     params: npt.NDArray[np.int32]
     sizes: Table
@@ -68,6 +77,7 @@ class Plan:
     out_at: dict[tuple[str, str], int]
     state_at: dict[tuple[str, str], int]
     spike_bytes: int
+    places: dict[str, Ints]
 
 
 def make_plan(net: FixedPointNetwork) -> Plan:
@@ -79,14 +89,17 @@ def make_plan(net: FixedPointNetwork) -> Plan:
     except ValueError as error:
         raise GraphError(f"loop {' -> '.join(error.args[0])} has no delay") from None
     order = tuple(net.layer(name) for name in names)
+    kept = _orders(net)
+    heard = {(s.source, s.source_port) for s in net.synapses}
+    heard |= {(o.source, o.source_port) for o in net.outputs}
     source_of: dict[tuple[str, str], int] = {}
-    sources: list[int] = []
+    sources: list[tuple[int, int]] = []
     filled = 0
 
     def add_source(name: str, port: str, n: int) -> int:
         nonlocal filled
         source_of[name, port] = len(sources)
-        sources.append(filled)
+        sources.append((filled, n))
         filled += n + 1
         return source_of[name, port]
 
@@ -110,19 +123,23 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         first_port = len(ports)
         first_out, first_fired = at_out, at_fired
         for output in model.outputs:
-            source = add_source(layer.name, output.name, n)
+            used = output.is_spike or (layer.name, output.name) in heard
+            source = add_source(layer.name, output.name, n) if used else -1
             if output.is_spike:
                 ports.append((at_fired, source, at_bit, 1))
                 bytes_of[layer.name] = (at_bit, (n + 7) // 8)
                 at_bit += (n + 7) // 8
                 at_fired += padded(n)
             else:
-                ports.append((at_out, source, 0, 0))
+                if used:
+                    ports.append((at_out, source, 0, 0))
                 out_at[layer.name, output.name] = at_out
                 at_out += n
         for k, state in enumerate(model.states):
             state_at[layer.name, state.name] = at_state + k * n
-        params += [np.asarray(layer.params[param.name], dtype=np.int32) for param in model.params]
+        for param in model.params:
+            values = np.asarray(layer.params[param.name], dtype=np.int32)
+            params.append(values[kept[layer.name]] if layer.name in kept else values)
         kind = kinds.index(model.name)
         head = [kind, n, at_state, at_acc, len(model.inputs), at_param, first_out, first_fired]
         heads.append([*head, 0, 0, first_port, len(ports)])
@@ -131,10 +148,9 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         at_param += len(model.params) * n
     rows: list[tuple[int, ...]] = []
     groups: list[Synapse] = []
-    weights = [np.zeros(0, dtype=np.int8)]
-    singles = [np.zeros(0, dtype=np.float32)]
-    nonzero: list[npt.NDArray[np.int32]] = []
-    at_nonzero = 0
+    weights, singles = _Pile(np.int8), _Pile(np.float32)
+    tables, nonzero = _Pile(np.int32), _Pile(np.int32)
+    geometry: list[tuple[int, ...]] = []
     for head, layer in zip(heads, order, strict=True):
         head[8] = len(rows)
         for synapse in net.into(layer.name):
@@ -145,20 +161,33 @@ def make_plan(net: FixedPointNetwork) -> Plan:
                     f"synapses {synapse.name!r} end at ports {synapse.target_ports}, which are not "
                     f"neighbours in {layer.model.inputs}; split the group"
                 )
-            source = source_of[synapse.source, synapse.source_port]
-            n_rows, n_source = synapse.mantissa.shape
+            before = kept.get(synapse.source)
+            joint = _kept_map(synapse, kept.get(layer.name))
+            link = lay_out(joint, len(synapse.target_ports), before, kept.get(layer.name))
             kind = message_kind(net, synapse)
-            columns = np.zeros((n_source, -(-n_rows // LANES) * LANES), dtype=np.int8)
-            columns[:, :n_rows] = synapse.mantissa.T
-            kept = singles if kind == SINGLE else weights
-            at_weight = sum(map(len, kept))
-            kept.append(columns.ravel().astype(kept[0].dtype))
-            at_row = head[3] + first * layer.n
-            row = (source, columns.shape[1], at_row, at_weight, synapse.exponent, synapse.delay)
-            rows.append((*row, at_nonzero, kind))
+            single = kind == SINGLE and isinstance(joint, Dense)
+            met = [joint.fan_out_nonzero()]
+            if link.kind == CONVOLUTION:
+                met.append(joint.fan_out())
+                geometry.append(link.geometry)
+            if before is not None:
+                met = [counts[before] for counts in met]
+            rows.append(
+                (
+                    source_of[synapse.source, synapse.source_port],
+                    link.rows,
+                    head[3] + first * layer.n,
+                    (singles if single else weights).add(link.weights),
+                    synapse.exponent,
+                    synapse.delay,
+                    nonzero.add(np.concatenate(met)),
+                    kind,
+                    link.kind,
+                    tables.add(link.table),
+                    len(geometry) - 1,
+                )
+            )
             groups.append(synapse)
-            nonzero.append(np.count_nonzero(synapse.mantissa, axis=0).astype(np.int32))
-            at_nonzero += n_source
         head[9] = len(rows)
     depth = 1 + max((s.delay for s in net.synapses), default=0)
     widest = max((row[1] for row in rows), default=1)
@@ -167,12 +196,14 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         groups=tuple(groups),
         inputs=np.array(inputs, dtype=np.int64).reshape(-1, 5),
         layers=np.array(heads, dtype=np.int64).reshape(-1, 12),
-        synapses=np.array(rows, dtype=np.int64).reshape(-1, 8),
+        synapses=np.array(rows, dtype=np.int64).reshape(-1, 11),
         ports=np.array(ports, dtype=np.int64).reshape(-1, 4),
-        sources=np.array(sources, dtype=np.int64).reshape(-1, 1),
-        weights=np.concatenate(weights),
-        singles=np.concatenate(singles),
-        nonzero=np.concatenate([*nonzero, np.zeros(1, dtype=np.int32)]),
+        sources=np.array(sources, dtype=np.int64).reshape(-1, 2),
+        weights=weights.joined(),
+        singles=singles.joined(),
+        tables=tables.joined(),
+        geometry=np.array(geometry or [(0,) * 7], dtype=np.int64),
+        nonzero=nonzero.joined(),
         params=np.concatenate([*params, np.zeros(1, dtype=np.int32)]),
         sizes=np.array(
             [at_state, at_acc + LANES, at_out, at_fired, filled, depth, widest], dtype=np.int64
@@ -181,7 +212,50 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         out_at=out_at,
         state_at=state_at,
         spike_bytes=at_bit,
+        places={name: places_of(neurons) for name, neurons in kept.items()},
     )
+
+
+class _Pile(Generic[Scalar]):
+    """Arrays of one type, one behind the other."""
+
+    def __init__(self, dtype: type[Scalar]) -> None:
+        self.dtype, self.parts, self.size = dtype, [np.zeros(1, dtype=dtype)], 1
+
+    def add(self, values: npt.NDArray[Any]) -> int:
+        """Put values at the end; returns where they begin."""
+        self.parts.append(values.astype(self.dtype, copy=False))
+        self.size += values.size
+        return self.size - values.size
+
+    def joined(self) -> npt.NDArray[Scalar]:
+        """All of it."""
+        return np.concatenate(self.parts)
+
+
+def _orders(net: FixedPointNetwork) -> dict[str, Ints]:
+    """Layers that a convolution arrives at -> neuron at each place."""
+    return {
+        s.target: channels_last(s.map)
+        for s in reversed(net.synapses)
+        if isinstance(s.map, Convolution)
+    }
+
+
+def _kept_map(synapse: Synapse, order: Ints | None) -> LinearMap:
+    """The map; a convolution into a layer kept in another order than its own is written out."""
+    link = synapse.map
+    if not isinstance(link, Convolution):
+        return link
+    if order is not None and np.array_equal(channels_last(link), order):
+        return link
+    if link.n_in * link.n_out > DENSE_MAX:
+        raise GraphError(
+            f"synapses {synapse.name!r}: convolutions of different output shapes arrive at layer "
+            f"{synapse.target!r}, and this one is too large to be written out as a matrix; "
+            "give them one output shape"
+        )
+    return Dense(link.dense())
 
 
 SPIKE, SINGLE, WIDE = range(3)
@@ -197,5 +271,4 @@ def message_kind(net: FixedPointNetwork, synapse: Synapse) -> int:
 
 def sums_fit_single(synapse: Synapse, largest: int) -> bool:
     """Whether no sum of the group can reach 2**24, up to which single precision is exact."""
-    rows = np.abs(synapse.mantissa.astype(np.int64)).sum(axis=1)
-    return bool(rows.max(initial=0) * largest < 1 << 24)
+    return bool(largest_sums(synapse.map, largest).max(initial=0) < 1 << 24)

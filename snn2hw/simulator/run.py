@@ -19,18 +19,29 @@ class SpikeRecord(Mapping[str, npt.NDArray[np.uint8]]):
     """
 
     def __init__(
-        self, packed: Mapping[str, npt.NDArray[np.uint8]], shapes: Mapping[str, tuple[int, ...]]
+        self,
+        packed: Mapping[str, npt.NDArray[np.uint8]],
+        shapes: Mapping[str, tuple[int, ...]],
+        places: Mapping[str, npt.NDArray[np.int64]],
     ) -> None:
-        """packed: layer -> uint8 (batch, time, ceil(n / 8)), bit k of byte j is neuron 8 j + k."""
+        """packed: layer -> uint8 (batch, time, ceil(n / 8)), bit k of byte j is the neuron at place
+        8 j + k; places: layer -> place of each neuron, where that is not its number."""
         self.packed = dict(packed)
-        self._shapes = dict(shapes)
+        self._shapes, self._places = dict(shapes), dict(places)
 
     def __getitem__(self, name: str) -> npt.NDArray[np.uint8]:
         """The spikes of one layer, unpacked."""
-        packed, shape = self.packed[name], self._shapes[name]
-        n = int(np.prod(shape))
+        packed = self.packed[name]
+        return self._unpack(name, packed).reshape(*packed.shape[:2], *self._shapes[name])
+
+    def sample(self, name: str, sample: int) -> npt.NDArray[np.uint8]:
+        """The spikes of one layer in one sample, (time, n)."""
+        return self._unpack(name, self.packed[name][sample])
+
+    def _unpack(self, name: str, packed: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        n = int(np.prod(self._shapes[name]))
         dense = np.unpackbits(packed, axis=-1, count=n, bitorder="little")
-        return dense.reshape(*packed.shape[:2], *shape)
+        return dense[..., self._places[name]] if name in self._places else dense
 
     def __iter__(self) -> Iterator[str]:
         """Names of the layers that spike."""

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from snn2hw.errors import DataError, ParameterError
-from snn2hw.graph import FixedPointNetwork
+from snn2hw.graph import Data, FixedPointNetwork
 from snn2hw.simulator.generate import engine
-from snn2hw.simulator.plan import BYTES, Copy, Plan, make_plan, padded
+from snn2hw.simulator.messages import gather
+from snn2hw.simulator.plan import Copy, Plan, make_plan
 from snn2hw.simulator.run import (
     Activity,
     LayerActivity,
@@ -24,7 +25,7 @@ from snn2hw.simulator.run import (
 
 def simulate(
     net: FixedPointNetwork,
-    x: npt.ArrayLike,
+    x: Data,
     record: tuple[str, ...] = (),
     *,
     aligned: bool = True,
@@ -33,16 +34,16 @@ def simulate(
     """Simulate every sample from a state of zero.
 
     x: integers of shape (batch, time, *input shape) within the input's range (``net.encode`` makes
-    them from real values); record: names of states and graded outputs to keep, of every layer that
-    has them; aligned: results in logical time, or (false) at the step they appear on the chip;
-    threads: number of threads, all cores if not given.
+    them from real values), or one such array for each input, by name; record: names of states and
+    graded outputs to keep, of every layer that has them; aligned: results in logical time, or
+    (false) at the step they appear on the chip; threads: number of threads, all cores if not given.
 
     Raises DataError for data of another shape, fractional or out of range, ParameterError for
     threads below 1.
     """
     if threads is not None and threads < 1:
         raise ParameterError(f"threads is {threads}; give at least 1")
-    data = check_messages(net, x)
+    data = gather(net.inputs, x)
     plan = make_plan(net)
     # Passing over zeros eight at a time pays where most words are empty.
     plan.inputs[:, 4] = data.itemsize == 1 and np.count_nonzero(data) * 16 < data.size
@@ -53,7 +54,7 @@ def simulate(
     recorded = np.zeros((batch, time, width), dtype=np.int32)
     act_inputs = np.zeros((batch, len(net.inputs)), dtype=np.int64)
     act_layers = np.zeros((batch, len(plan.order), 5), dtype=np.int64)
-    act_synapses = np.zeros((batch, len(plan.groups), 2), dtype=np.int64)
+    act_synapses = np.zeros((batch, len(plan.groups), 3), dtype=np.int64)
     table = [(int(c.from_out), c.first, c.n, c.to) for c in copies]
     before = numba.get_num_threads()
     numba.set_num_threads(min(threads or before, before))
@@ -68,6 +69,8 @@ def simulate(
             plan.sources,
             plan.weights,
             plan.singles,
+            plan.tables,
+            plan.geometry,
             plan.nonzero,
             plan.params,
             np.array(table, dtype=np.int64).reshape(-1, 4),
@@ -83,14 +86,17 @@ def simulate(
     offsets = {layer.name: 0 if aligned else layer.offset for layer in net.layers}
     extra = 0 if aligned else max(offsets.values(), default=0)
 
-    def shifted(values: npt.NDArray[np.generic], layer: str) -> npt.NDArray[np.generic]:
+    def shifted(values: npt.NDArray[Any], layer: str) -> npt.NDArray[Any]:
         before_it, after_it = offsets[layer], extra - offsets[layer]
         return np.pad(values, ((0, 0), (before_it, after_it), (0, 0))) if extra else values
 
     state: dict[str, dict[str, npt.NDArray[np.int32]]] = {}
     kept: dict[tuple[str, str], npt.NDArray[np.int32]] = {}
     for copy in copies:
-        values = shifted(recorded[:, :, copy.to : copy.to + copy.n], copy.layer)
+        values = recorded[:, :, copy.to : copy.to + copy.n]
+        if copy.layer in plan.places:
+            values = values[:, :, plan.places[copy.layer]]
+        values = shifted(values, copy.layer)
         values = values.reshape(batch, time + extra, *net.layer(copy.layer).shape)
         kept[copy.layer, copy.name] = values.astype(np.int32, copy=False)
         if copy.name in record:
@@ -99,7 +105,8 @@ def simulate(
         name: shifted(spikes[:, :, first : first + n], name).astype(np.uint8, copy=False)
         for name, (first, n) in plan.bytes_of.items()
     }
-    record_of_spikes = SpikeRecord(packed, {layer.name: layer.shape for layer in net.layers})
+    shapes = {layer.name: layer.shape for layer in net.layers}
+    record_of_spikes = SpikeRecord(packed, shapes, plan.places)
     outputs = {}
     for output in net.outputs:
         if (output.source, output.source_port) in kept:
@@ -120,47 +127,6 @@ def simulate(
         aligned=aligned,
         output_start=offsets[net.outputs[0].source],
     )
-
-
-def check_messages(net: FixedPointNetwork, x: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Data as integers (batch, time, padded channels), or a DataError that says what is wrong.
-
-    One byte each where the input's range allows, else four: the engine reads every channel at every
-    step. A byte above 127 wraps to a negative one, which the engine's mask undoes.
-    """
-    data, node = np.asarray(x), net.input
-    if data.ndim != 2 + len(node.shape) or data.shape[2:] != node.shape:
-        raise DataError(
-            f"data have shape {data.shape}; the network takes (batch, time, "
-            f"{', '.join(map(str, node.shape))})"
-        )
-    if data.shape[0] == 0 or data.shape[1] == 0:
-        raise DataError(f"data have shape {data.shape}: no sample or no time step; give at least 1")
-    if data.dtype.kind not in "biuf":
-        raise DataError(f"data have dtype {data.dtype}; give numbers")
-    if data.dtype.kind == "f":
-        if not np.all(np.isfinite(data)):
-            raise DataError("data hold NaN or infinity; clean them first")
-        if np.any(data != np.rint(data)):
-            raise DataError(
-                "data hold fractions, and messages are integers; "
-                "round real values with net.encode(x), spikes are counts"
-            )
-    if data.size and (data.min() < node.low or data.max() > node.high):
-        what = "spike counts cannot be negative" if data.min() < 0 <= node.low else "out of range"
-        raise DataError(
-            f"data span {data.min()}..{data.max()} and input {node.name!r} takes "
-            f"{node.low}..{node.high} ({what}); calibrate with such data or encode them"
-        )
-    flat = data.reshape(*data.shape[:2], node.n)
-    dtype = np.int8 if node.bits <= BYTES else np.int32
-    if flat.itemsize == 1 and dtype == np.int8 and node.n == padded(node.n):
-        return np.ascontiguousarray(flat).view(np.int8)
-    messages = np.empty((*data.shape[:2], padded(node.n)), dtype=dtype)
-    messages[:, :, node.n :] = 0
-    # By way of 32 bits: a float above 127 has no defined byte.
-    messages[:, :, : node.n] = flat.astype(np.int32) if flat.dtype.kind == "f" else flat
-    return messages
 
 
 def _copies(net: FixedPointNetwork, plan: Plan, record: tuple[str, ...]) -> list[Copy]:
@@ -218,7 +184,9 @@ def _activity(
     bits = {node.name: node.bits for node in net.inputs}
     synapses = []
     for k, synapse in enumerate(plan.groups):
-        messages_in, nonzero = act_synapses[:, k].T
+        messages_in, nonzero, met = act_synapses[:, k].T
+        # Where every message meets as many synapses, the engine does not count them.
+        each = {"dense": synapse.map.n_out, "one-to-one": 1}.get(synapse.map.kind, 0)
         if synapse.source in bits:
             width = bits[synapse.source]
         else:
@@ -233,7 +201,7 @@ def _activity(
                 weights=synapse.mantissa.size,
                 weights_nonzero=int(np.count_nonzero(synapse.mantissa)),
                 messages_in=messages_in,
-                synops=messages_in * synapse.mantissa.shape[0],
+                synops=messages_in * each + met,
                 synops_nonzero=nonzero,
             )
         )

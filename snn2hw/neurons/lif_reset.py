@@ -1,0 +1,141 @@
+"""LIF whose spike sets v to any value or subtracts one: what NIR holds and Loihi 1 does not.
+
+Float, per step (u and v before reset as in ``membrane``)::
+
+    s = v > v_threshold;    v <- keep * v + added where s
+
+Reset to a value is keep = 0, added = v_reset; by subtraction keep = 1, added = v_reset -
+v_threshold, once a step, however far above the threshold v was.
+
+Integer: as ``lif``, with threshold, bias and ``added`` in units of v, 24 bits with sign::
+
+    s = v > threshold;    v <- clip24(keep * v + added) where s
+
+Lava has no such process (its LIF resets to zero); Loihi 2's neuron program can hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from snn2hw.arithmetic import STATE_BITS, saturate, select
+from snn2hw.neurons.base import (
+    HEADROOM,
+    FloatArray,
+    Incoming,
+    IntegerLayer,
+    MessageFormat,
+    NeuronModel,
+    Output,
+    Param,
+    Ranges,
+    weights_in_units,
+)
+from snn2hw.neurons.lif import message_formats
+from snn2hw.neurons.membrane import (
+    ALIGN,
+    DECAYS,
+    REGISTER_MAX,
+    STATES,
+    float_integrate,
+    integer_decays,
+    integrate,
+    span,
+    unit_of_current,
+)
+
+
+def step(
+    u: Any,
+    v: Any,
+    a: Any,
+    decay_u: Any,
+    decay_v: Any,
+    threshold: Any,
+    bias: Any,
+    keep: Any,
+    added: Any,
+) -> Any:
+    """One time step on integers; see the module's equations. Returns u, v, s, wraps, clips."""
+    u, v, wraps, clips = integrate(u, v, a, decay_u, decay_v, bias)
+    s = v > threshold
+    reset_wide = keep * v + added
+    reset = saturate(reset_wide, STATE_BITS)
+    return u, select(s, reset, v), s, wraps, clips * 1 + s * (reset != reset_wide)
+
+
+def float_step(
+    states: Mapping[str, FloatArray],
+    inputs: Mapping[str, FloatArray],
+    params: Mapping[str, FloatArray],
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """One time step in float64; see the module's equations. Arrays of shape (batch, n)."""
+    u, h = float_integrate(states, inputs, params)
+    s = h > params["v_threshold"]
+    v = np.where(s, params["keep"] * h + params["added"], h)
+    return {"u": u, "v": v}, {"s": s.astype(np.float64), "h": h}
+
+
+def quantize(
+    params: Mapping[str, FloatArray],
+    incoming: Sequence[Incoming],
+    ranges: Ranges,
+    formats: Mapping[str, MessageFormat],
+) -> IntegerLayer:
+    """Integer parameters with one unit of current for the layer: the finest that the registers hold
+    with twice the largest calibrated current and potential.
+
+    Raises TargetError where a decay is outside what its register holds.
+    """
+    decays = integer_decays(params)
+    held = [float(np.abs(params[name]).max()) for name in ("v_threshold", "added", "bias")]
+    largest = max(ranges.of("u"), ranges.of("h"), ranges.of("v"), *held)
+    unit = unit_of_current(incoming, HEADROOM * largest)
+    weights = {}
+    notes = [f"unit of current {unit:.6g}"]
+    for projection in incoming:
+        weights[projection.name], note = weights_in_units(projection, unit)
+        notes.append(note)
+    fine = unit / 2.0**ALIGN
+    integers = decays | {
+        "threshold": np.rint(params["v_threshold"] / fine),
+        "bias": np.rint(params["bias"] / fine),
+        "keep": params["keep"],
+        "added": np.rint(params["added"] / fine),
+    }
+    notes.append(
+        f"threshold {span(params['v_threshold'])} -> {span(integers['threshold'])}, "
+        f"decay of v {span(params['decay_v'])} -> {span(decays['decay_v'])}/4096"
+    )
+    return IntegerLayer(
+        params={name: np.asarray(values, dtype=np.int32) for name, values in integers.items()},
+        weights=weights,
+        units={"u": fine, "v": fine, "s": 1.0},
+        notes=tuple(notes),
+    )
+
+
+LIF_RESET = NeuronModel(
+    name="lif_reset",
+    doc="Leaky integrate-and-fire with synaptic current, reset to a value or by subtraction",
+    source="NIR 1.0 (LIF, CubaLIF, IF with v_reset); arithmetic as Loihi's CUBA-LIF",
+    inputs=("a",),
+    states=STATES,
+    params=(
+        *DECAYS,
+        Param("threshold", -REGISTER_MAX, REGISTER_MAX, "fires where v > threshold"),
+        Param("bias", -REGISTER_MAX, REGISTER_MAX, "added to v every step"),
+        Param("keep", 0, 1, "1: a spike subtracts; 0: it sets"),
+        Param("added", -REGISTER_MAX, REGISTER_MAX, "added to what a spike keeps of v"),
+    ),
+    outputs=(Output("s", 1, "spike"),),
+    step=step,
+    float_step=float_step,
+    message_formats=message_formats,
+    quantize=quantize,
+    bias_of={"a": "bias"},
+    gain_of={"a": "gain"},
+)
