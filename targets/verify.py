@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snn2hw.errors import BackendError
-from snn2hw.graph import FixedPointNetwork
+from snn2hw.graph import Data, FixedPointNetwork
 from snn2hw.simulator import Run, simulate
 from snn2hw.targets.lava.plan import Records
 from snn2hw.targets.lava.runner import run_networks
@@ -70,11 +70,12 @@ class Check:
 
 
 def verify(
-    net: FixedPointNetwork, x: npt.ArrayLike, backend: str = "lava", *, timeout_s: float = 600.0
+    net: FixedPointNetwork, x: Data, backend: str = "lava", *, timeout_s: float = 600.0
 ) -> Check:
     """Run a network on a backend and in the simulator and compare everything.
 
-    x: integers (batch, time, *input shape), as ``simulate`` takes them; timeout_s: of the backend.
+    x: integers (batch, time, *input shape), or one such array for each input, by name, as
+    ``simulate`` takes them; timeout_s: of the backend.
 
     Raises BackendError where the backend cannot be had, hangs or dies; DataError for wrong data.
     """
@@ -82,7 +83,7 @@ def verify(
 
 
 def verify_many(
-    items: Sequence[tuple[FixedPointNetwork, npt.ArrayLike]],
+    items: Sequence[tuple[FixedPointNetwork, Data]],
     backend: str = "lava",
     *,
     timeout_s: float = 600.0,
@@ -92,8 +93,7 @@ def verify_many(
         raise BackendError(f"no backend named {backend!r}; there is {', '.join(BACKENDS)}")
     # First the simulator, which also says what is wrong with the data, then the slow backend.
     runs = [simulate(net, x, record=recorded_names(net)) for net, x in items]
-    flat = [(net, np.asarray(x).reshape(*np.shape(x)[:2], -1).astype(np.int32)) for net, x in items]
-    result = run_networks(flat, timeout_s=timeout_s)
+    result = run_networks(items, timeout_s=timeout_s)
     name = f"Lava {result.report['lava']} (Python {result.report['python']})"
     return tuple(
         compare(net, run, records, backend=name, seconds=result.seconds)

@@ -1,4 +1,7 @@
-"""Lava processes of a verification run: Intel's LIF with one parameter a neuron, and our neurons.
+"""Lava processes of a verification run: Intel's with what they lack, and our neurons.
+
+Intel's keep their arithmetic: LIFReset gets a parameter for each neuron, Conv an exponent and a
+delay, and DelayDense and DelaySparse build their matrix once. GradedVec sends as it does.
 
 Runs under Python 3.10 with lava-nc 0.10.0, beside a copy of ``snn2hw.neurons``; nothing in the
 package imports it. Lava looks for process models in this file, so it must stay importable.
@@ -12,6 +15,7 @@ it sends nothing, so no sample hears another and no layer starts before its data
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -24,10 +28,16 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.conv.models import PyConvModelFixed
+from lava.proc.conv.process import Conv
 from lava.proc.dense.models import PyDelayDenseModelBitAcc
 from lava.proc.dense.process import DelayDense
+from lava.proc.graded.models import PyGradedVecModelFixed
+from lava.proc.graded.process import GradedVec
 from lava.proc.lif.models import PyLifResetModelBitAcc
 from lava.proc.lif.process import LIFReset
+from lava.proc.sparse.models import PyDelaySparseModelBitAcc
+from lava.proc.sparse.process import DelaySparse
 
 from snn2hw.neurons import MODELS
 
@@ -35,6 +45,9 @@ IN_PORTS = 8
 """Most groups of input ports that a process of ours has; unused ones stay unconnected."""
 
 OUT_PORTS = 4
+
+SILENT = 2**31 - 1
+"""A threshold that no message exceeds."""
 
 
 class Window:
@@ -92,6 +105,14 @@ class Lif(LIFReset):  # type: ignore[misc]
         self.vth = Var(shape=(n,), init=threshold)
         self.proc_params["window"] = window
 
+    def heard(self, group: int) -> Any:
+        """The port at which a group of synapses ends."""
+        return self.a_in
+
+    def sent(self, output: int) -> Any:
+        """The port of an output of the model."""
+        return self.s_out
+
 
 @implements(proc=Lif, protocol=LoihiProtocol)
 @requires(CPU)
@@ -126,6 +147,54 @@ class LifModel(PyLifResetModelBitAcc):  # type: ignore[misc]
             self.window.write(self.row, self.u, self.v, self.spiked)
 
 
+class Graded(GradedVec):  # type: ignore[misc]
+    """Intel's GradedVec: sends the sum that arrives, unless it is zero."""
+
+    def __init__(self, *, n: int, window: dict[str, Any]) -> None:
+        """n: number of neurons."""
+        super().__init__(shape=(n,), vth=0)
+        self.proc_params["window"] = window
+
+    def heard(self, group: int) -> Any:
+        """The port at which a group of synapses ends."""
+        return self.a_in
+
+    def sent(self, output: int) -> Any:
+        """The port of an output of the model."""
+        return self.s_out
+
+
+@implements(proc=Graded, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class GradedModel(PyGradedVecModelFixed):  # type: ignore[misc]
+    """Intel's model, its arithmetic untouched: a log, silence between samples."""
+
+    implements_process = None
+
+    def __init__(self, proc_params: Any) -> None:
+        """proc_params: Intel's, and ``window``."""
+        super().__init__(proc_params)
+        self.window = Window(proc_params["window"])
+        self.row: int | None = None
+        self.send: Any = None
+
+    def run_spk(self) -> None:
+        """Intel's step; a row of the log on its way out."""
+        self.row = self.window.row(self.time_step)
+        self.vth[:] = SILENT if self.row is None else 0
+        if self.send is None:
+            self.send = self.s_out.send
+            self.s_out.send = self.log_and_send
+        super().run_spk()
+
+    def log_and_send(self, message: Any) -> None:
+        """What Intel's step sends, which it keeps nowhere."""
+        if self.row is not None:
+            self.window.write(self.row, message)
+        self.send(message)
+
+
 class Delayed(DelayDense):  # type: ignore[misc]
     """Intel's DelayDense, whose model builds its matrix once and not in every step."""
 
@@ -148,6 +217,73 @@ class DelayedModel(PyDelayDenseModelBitAcc):  # type: ignore[misc]
         if self.matrix is None:
             self.matrix = PyDelayDenseModelBitAcc.get_delay_wgts_mat(weights, delays, max_delay)
         return self.matrix
+
+
+class DelayedSparse(DelaySparse):  # type: ignore[misc]
+    """Intel's DelaySparse, whose model builds its matrix once and not in every step."""
+
+
+@implements(proc=DelayedSparse, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class DelayedSparseModel(PyDelaySparseModelBitAcc):  # type: ignore[misc]
+    """Intel's bit-accurate model, its arithmetic untouched; weights and delays never change."""
+
+    implements_process = None
+
+    def __init__(self, proc_params: Any) -> None:
+        """proc_params: Intel's."""
+        super().__init__(proc_params)
+        self.matrix: Any = None
+
+    def get_delay_wgts_mat(self, weights: Any, delays: Any, max_delay: int) -> Any:
+        """Intel's matrix of weights by delay, kept."""
+        if self.matrix is None:
+            self.matrix = PyDelaySparseModelBitAcc.get_delay_wgts_mat(weights, delays, max_delay)
+        return self.matrix
+
+
+class Convolved(Conv):  # type: ignore[misc]
+    """Intel's Conv with an exponent that counts, and a delay."""
+
+    def __init__(self, *, delay: int, message_bits: int, **conv: Any) -> None:
+        """delay: steps beyond the one that every synapse takes; conv: Intel's arguments."""
+        super().__init__(num_message_bits=message_bits, **conv)
+        self.proc_params["delay"] = delay
+
+
+@implements(proc=Convolved, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class ConvolvedModel(PyConvModelFixed):  # type: ignore[misc]
+    """Intel's model, its convolution untouched.
+
+    Intel's ignores ``weight_exp``; here the sum is shifted as Dense and Sparse shift theirs.
+    Intel's keeps the geometry in 8 bits, so that 128 groups become -128; here it has 32.
+    """
+
+    implements_process = None
+
+    kernel_size: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    stride: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    padding: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    dilation: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    groups: np.ndarray = LavaPyType(np.ndarray, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        """proc_params: Intel's, and ``delay``."""
+        super().__init__(proc_params)
+        self.delay = proc_params["delay"]
+        self.waiting: deque[Any] = deque()
+
+    def clamp_precision(self, x: Any) -> Any:
+        """What Intel's step sends at the next step: the sum of ``delay`` steps ago."""
+        exponent = int(self.weight_exp[0])
+        x = np.left_shift(x, exponent) if exponent > 0 else np.right_shift(x, -exponent)
+        if not self.waiting:
+            self.waiting.extend(np.zeros_like(x) for _ in range(self.delay))
+        self.waiting.append(super().clamp_precision(x))
+        return self.waiting.popleft()
 
 
 class Neuron(AbstractProcess):  # type: ignore[misc]
@@ -175,6 +311,14 @@ class Neuron(AbstractProcess):  # type: ignore[misc]
             setattr(self, f"out_{k}", OutPort(shape=(n,)))
         self.state = Var(shape=(max(1, len(MODELS[model].states)), n), init=0)
         self.params = Var(shape=params.shape, init=params)
+
+    def heard(self, group: int) -> Any:
+        """The port at which a group of synapses ends."""
+        return getattr(self, f"in_{group}")
+
+    def sent(self, output: int) -> Any:
+        """The port of an output of the model."""
+        return getattr(self, f"out_{output}")
 
 
 @implements(proc=Neuron, protocol=LoihiProtocol)

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from snn2hw.errors import BackendError
+from snn2hw.graph import Data, FixedPointNetwork
 from snn2hw.targets.lava.environment import LavaEnvironment, ensure
-from snn2hw.targets.lava.plan import Block, Item, Records, blocks_of, build_block
+from snn2hw.targets.lava.plan import Block, Records, blocks_of, build_block, prepare
 
 BUNDLED = ("arithmetic.py", "errors.py", "neurons")
 """What the worker imports of snn2hw; these files run on Python 3.10 with NumPy alone."""
@@ -49,13 +50,18 @@ class LavaRun:
 
 
 def run_networks(
-    items: Sequence[Item], *, timeout_s: float = 600.0, environment: LavaEnvironment | None = None
+    networks: Sequence[tuple[FixedPointNetwork, Data]],
+    *,
+    timeout_s: float = 600.0,
+    environment: LavaEnvironment | None = None,
 ) -> LavaRun:
     """Run networks on Lava, many side by side in one start, and return every state and output.
 
-    items: (network, int32 (batch, time, n)). Raises BackendError where Lava cannot be had, hangs
-    or dies; GraphError for a network that is not balanced.
+    networks: each with its integers (batch, time, *input shape), or one such array for each input,
+    by name. Raises BackendError where Lava cannot be had, hangs or dies; GraphError for a network
+    that is not balanced; DataError for data that are empty or not the network's.
     """
+    items = [prepare(net, x) for net, x in networks]
     indices = list(blocks_of(items))
     blocks = [build_block(f"b{k}", [items[i] for i in part]) for k, part in enumerate(indices)]
     started = time.perf_counter()

@@ -76,22 +76,16 @@ def watched(processes: list[Any]) -> Iterator[None]:
 
 def build(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> Any:
     """The processes of one block, connected. Returns one of them and the run configuration."""
+    import processes as ours  # type: ignore[import-not-found]
     from lava.magma.core.run_configs import Loihi2SimCfg
-    from lava.proc.dense.process import Dense
     from lava.proc.io.source import RingBuffer
-    from lava.utils.weightutils import SignMode
-    from processes import (  # type: ignore[import-not-found]
-        Delayed,
-        DelayedModel,
-        Lif,
-        LifModel,
-        Neuron,
-        NeuronFixed,
-    )
 
     prefix = f"{block['name']}/"
-    source = RingBuffer(data=arrays[f"{prefix}input"].astype(np.int32))
-    processes = []
+    sources = [
+        RingBuffer(data=arrays[f"{prefix}input{k}"].astype(np.int32))
+        for k in range(block["inputs"])
+    ]
+    layers = []
     for k, layer in enumerate(block["layers"]):
         params = arrays[f"{prefix}params{k}"]
         window = {name: block[name] for name in ("window", "steps", "samples")}
@@ -101,41 +95,77 @@ def build(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> Any
             shape = (block["samples"] * block["steps"], layer["quantities"], layer["n"])
             np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shape)
             window["log"] = str(path)
-        if layer["model"] == "lif":
+        if layer["process"] == "lif":
             named = dict(zip(layer["params"], params))  # noqa: B905 (Python 3.10, made equal)
-            processes.append(Lif(n=layer["n"], window=window, **named))
+            layers.append(ours.Lif(n=layer["n"], window=window, **named))
+        elif layer["process"] == "graded":
+            layers.append(ours.Graded(n=layer["n"], window=window))
         else:
-            processes.append(
-                Neuron(
-                    model=layer["model"],
-                    n=layer["n"],
-                    groups=layer["groups"],
-                    params=params,
-                    window=window,
-                )
-            )
+            made = {name: layer[name] for name in ("model", "n", "groups")}
+            layers.append(ours.Neuron(params=params, window=window, **made))
     for k, synapse in enumerate(block["synapses"]):
-        mixed = {
-            # Loihi keeps mixed-sign weights as even numbers: twice the mantissa, one exponent less.
-            "weights": 2 * arrays[f"{prefix}weights{k}"].astype(np.int32),
-            "weight_exp": synapse["exponent"] - 1,
-            "sign_mode": SignMode.MIXED,
-            "num_message_bits": synapse["message_bits"],
-        }
-        delay = synapse["chip_delay"] - 1
-        dense = Delayed(delays=delay, **mixed) if delay else Dense(**mixed)
-        if synapse["source"] < 0:
-            source.s_out.connect(dense.s_in)
+        source = synapse["source"]
+        sent = sources[-1 - source].s_out if source < 0 else layers[source].sent(synapse["output"])
+        heard = layers[synapse["target"]].heard(synapse["group"])
+        named = {name: arrays.get(f"{prefix}{name}{k}") for name in ("weights", "at")}
+        connect(synapse, sent, heard, **named)
+    models = {
+        ours.Lif: ours.LifModel,
+        ours.Graded: ours.GradedModel,
+        ours.Neuron: ours.NeuronFixed,
+        ours.Delayed: ours.DelayedModel,
+        ours.DelayedSparse: ours.DelayedSparseModel,
+        ours.Convolved: ours.ConvolvedModel,
+    }
+    return layers[0], Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
+
+
+def connect(synapse: dict[str, Any], sent: Any, heard: Any, weights: Any, at: Any) -> None:
+    """Put Lava's process for a synapse group between two ports."""
+    import processes as ours
+    from lava.proc.dense.process import Dense
+    from lava.proc.sparse.process import Sparse
+    from lava.utils.weightutils import SignMode
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped,unused-ignore]
+
+    delay = synapse["chip_delay"] - 1
+    if synapse["kind"] == "conv":
+        shape = synapse["input_shape"]
+        names = ("stride", "padding", "dilation", "groups", "message_bits")
+        convolved = ours.Convolved(
+            weight=weights.astype(np.int32),
+            weight_exp=synapse["exponent"],
+            # (channel, row, column) is (channel, y, x); Lava wants (x, y, channel).
+            input_shape=tuple(shape[::-1]),
+            delay=delay,
+            **{name: synapse[name] for name in names},
+        )
+        sent.reshape(tuple(shape)).transpose((2, 1, 0)).connect(convolved.s_in)
+        convolved.a_out.transpose((2, 1, 0)).flatten().connect(heard)
+        return
+    mixed = {
+        # Loihi keeps mixed-sign weights as even numbers: twice the mantissa, one exponent less.
+        "weight_exp": synapse["exponent"] - 1,
+        "sign_mode": SignMode.MIXED,
+        "num_message_bits": synapse["message_bits"],
+    }
+    doubled = 2 * weights.astype(np.int32)
+    if synapse["kind"] == "dense":
+        process = (
+            ours.Delayed(weights=doubled, delays=delay, **mixed)
+            if delay
+            else (Dense(weights=doubled, **mixed))
+        )
+    else:
+        matrix = csr_matrix((doubled, tuple(at)), shape=synapse["shape"])
+        if delay:
+            # As a matrix, whose entries are where those of the weights are.
+            delays = csr_matrix((np.full(doubled.size, delay), tuple(at)), shape=synapse["shape"])
+            process = ours.DelayedSparse(weights=matrix, delays=delays, **mixed)
         else:
-            sender = processes[synapse["source"]]
-            is_lif = isinstance(sender, Lif)
-            out = sender.s_out if is_lif else getattr(sender, f"out_{synapse['output']}")
-            out.connect(dense.s_in)
-        target = processes[synapse["target"]]
-        port = target.a_in if isinstance(target, Lif) else getattr(target, f"in_{synapse['group']}")
-        dense.a_out.connect(port)
-    models = {Lif: LifModel, Neuron: NeuronFixed, Delayed: DelayedModel}
-    return source, Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
+            process = Sparse(weights=matrix, **mixed)
+    sent.connect(process.s_in)
+    process.a_out.connect(heard)
 
 
 def run(
