@@ -153,8 +153,8 @@ def test_modules_may_be_called_input_and_output() -> None:
 
 
 def test_unknown_modules_and_wrong_sizes_are_named() -> None:
-    with pytest.raises(GraphError, match="module 'conv1d' is a Conv1d, which has no NIR node"):
-        snn2hw.to_nir(torch.nn.Sequential(torch.nn.Conv1d(1, 1, 1)), (9,))
+    with pytest.raises(GraphError, match="module 'gelu' is a GELU, which has no NIR node"):
+        snn2hw.to_nir(torch.nn.Sequential(torch.nn.GELU()), (9,))
     with pytest.raises(GraphError, match="module 'fc' takes 8 values and 'input' gives 9"):
         snn2hw.to_nir(torch.nn.Sequential(torch.nn.Linear(8, 4)), (9,))
     early = torch.nn.Sequential(nn.Readout(9, 4), torch.nn.Linear(4, 2))
