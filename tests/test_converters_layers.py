@@ -234,6 +234,23 @@ def test_a_foreign_threshold_is_passed_strictly() -> None:
     assert answer(model, x).ravel().tolist() == [0.0, 1.0]
 
 
+def test_subgraphs_are_inlined_and_names_made_to_fit() -> None:
+    inner = snn2hw.to_nir(seeded(nn.Recurrent(nn.CubaLIF(N, v_threshold=0.1), bias=False)), (N,))
+    chain = snn2hw.to_nir(seeded(torch.nn.Linear(4, N)), (4,))
+    nodes = {"input": chain.nodes["input"], "train": chain.nodes["fc"], "sub": inner}
+    nodes["output"] = inner.nodes["output"]
+    edges = [("input", "train"), ("train", "sub"), ("sub", "output")]
+    graph = nir.NIRGraph(nodes, edges, type_check=False)
+    back = snn2hw.from_nir(graph, dt=DT)
+    assert [name for name, _ in back.named_children()] == ["train_", "sub_cubalif"]
+    x = spikes_in((4,))
+    flat = seeded(torch.nn.Linear(4, N), nn.Recurrent(nn.CubaLIF(N, v_threshold=0.1), bias=False))
+    flat[0].load_state_dict(back[0].state_dict())
+    flat[1].linear.load_state_dict(back[1].linear.state_dict())
+    assert 0.02 < answer(flat, x).mean() < 0.98
+    np.testing.assert_array_equal(answer(back, x), answer(flat, x))
+
+
 # --- bad input -------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from snn2hw import nn
 from snn2hw.converters import nodes as extension
 from snn2hw.converters.pytorch.modules import Array
 from snn2hw.errors import GraphError, ParameterError
+from snn2hw.passes.inline import inline
 from snn2hw.topology import find_loop
 
 LINEAR = (nir.Affine, nir.Linear)
@@ -26,9 +27,12 @@ NEURONS = (nir.LIF, nir.CubaLIF)
 def from_nir(graph: nir.NIRGraph, dt: float = 1e-3) -> torch.nn.Sequential:
     """The PyTorch model of a graph that is a chain of layers of ``snn2hw.nn``.
 
-    dt: seconds of a time step. Raises GraphError for a graph that is no such chain or holds a node
-    that has no layer, and ParameterError for a number that a layer does not take.
+    dt: seconds of a time step. Subgraphs are inlined. Raises GraphError for a graph that is no such
+    chain or holds a node that has no layer, and ParameterError for a number that a layer does not
+    take.
     """
+    if any(isinstance(node, nir.NIRGraph) for node in graph.nodes.values()):
+        graph = nir.NIRGraph(*inline(graph), type_check=False)
     loops = _loops(graph)
     names = _chain(graph, set(loops.values()))
     link = _Link(graph, dt, loops, _precision(graph))
@@ -38,8 +42,16 @@ def from_nir(graph: nir.NIRGraph, dt: float = 1e-3) -> torch.nn.Sequential:
             module = link.module(name, position == len(names) - 1)
         except ParameterError as error:
             raise ParameterError(f"node {name!r}: {error}") from None
-        model.add_module(name, module)
+        model.add_module(_free(model, name), module)
     return model.eval()
+
+
+def _free(model: torch.nn.Module, name: str) -> str:
+    """The node's name, or one like it that torch allows for a module."""
+    name = name.replace(".", "_")
+    while hasattr(model, name) or not name:
+        name += "_"
+    return name
 
 
 def _loops(graph: nir.NIRGraph) -> dict[str, str]:
