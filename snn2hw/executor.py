@@ -21,7 +21,8 @@ from snn2hw.topology import evaluation_order
 class FloatRun:
     """outputs: name -> float64 (batch, time, *shape); spikes: population -> uint8 (batch, time, n);
     state: population -> name -> float64 (batch, time, *shape), for the names asked for;
-    ranges: population -> largest absolute value of each quantity, over ports, states, outputs."""
+    ranges: population -> largest absolute value of each quantity (n,), over ports, states, outputs.
+    """
 
     outputs: dict[str, FloatArray]
     spikes: dict[str, npt.NDArray[np.uint8]]
@@ -85,7 +86,8 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
             states[name], out = population.model.float_step(states[name], ports, population.params)
             found = ports | states[name] | out
             for key, value in found.items():
-                ranges[name][key] = max(ranges[name].of(key), float(np.abs(value).max(initial=0)))
+                largest = np.abs(value).max(axis=0)
+                ranges[name][key] = np.maximum(ranges[name].get(key, largest), largest)
             for key in record:
                 if key in states[name] or key in out:
                     rows = kept[name].setdefault(key, np.zeros((batch, time, population.n)))

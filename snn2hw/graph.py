@@ -175,7 +175,8 @@ class InputFormat:
 class Layer:
     """Neurons of one model as integers.
 
-    params: name -> int32 (n,); units: real value of one integer step of a state or output;
+    params: name -> int32 (n,); units: real value of one integer step of a state or output, one for
+    the layer, or for a state one for each neuron (n,);
     offset: the chip step at which this layer handles logical step 0 (set by ``balance``).
     """
 
@@ -183,7 +184,7 @@ class Layer:
     model: NeuronModel
     shape: tuple[int, ...]
     params: Mapping[str, IntArray]
-    units: Mapping[str, float]
+    units: Mapping[str, float | FloatArray]
     offset: int = 0
 
     @property
@@ -273,7 +274,7 @@ class FixedPointNetwork:
     def output_unit(self) -> float:
         """Real value of one integer step of the (first) output."""
         output = self.outputs[0]
-        return self.layer(output.source).units.get(output.source_port, 1.0)
+        return float(self.layer(output.source).units.get(output.source_port, 1.0))
 
     def encode(self, x: Data) -> Any:
         """Data as the integer messages that the network takes.

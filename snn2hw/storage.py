@@ -2,6 +2,7 @@
 
 Layout, version 2: root attributes ``format`` ("snn2hw-fixed-point") and ``version``; dataset
 ``header`` (JSON: everything but the arrays); datasets ``layers/<k>/<param>`` (int32, (n,)) and
+``units/<k>/<state>`` (float64, (n,), where neurons differ) and
 ``synapses/<k>`` (int8, in the shape that its map keeps), k counting in the header's order. Names
 live in the header, so any name will do.
 """
@@ -48,7 +49,10 @@ def header(net: FixedPointNetwork) -> dict[str, Any]:
                 "name": layer.name,
                 "model": layer.model.name,
                 "shape": layer.shape,
-                "units": dict(layer.units),
+                # One for each neuron lie beside the parameters.
+                "units": {
+                    key: unit for key, unit in layer.units.items() if isinstance(unit, float)
+                },
                 "offset": layer.offset,
             }
             for layer in net.layers
@@ -77,6 +81,9 @@ def save(net: FixedPointNetwork, path: str | Path) -> None:
         for k, layer in enumerate(net.layers):
             for name, values in layer.params.items():
                 file.create_dataset(f"layers/{k}/{name}", data=np.asarray(values, dtype=np.int32))
+            for name, unit in layer.units.items():
+                if isinstance(unit, np.ndarray):
+                    file.create_dataset(f"units/{k}/{name}", data=unit.astype(np.float64))
         for k, synapse in enumerate(net.synapses):
             file.create_dataset(f"synapses/{k}", data=synapse.mantissa, compression="gzip")
 
@@ -125,7 +132,9 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
         model = MODELS[entry["model"]]
         n = int(np.prod(entry["shape"]))
         params = {p.name: _array(file, f"layers/{k}/{p.name}", (n,), "i4") for p in model.params}
-        units = {key: float(value) for key, value in entry["units"].items()}
+        units: dict[str, Any] = {key: float(value) for key, value in entry["units"].items()}
+        for key in file.get(f"units/{k}", {}):
+            units[key] = _array(file, f"units/{k}/{key}", (n,), "f8")
         layers.append(
             Layer(entry["name"], model, tuple(entry["shape"]), params, units, entry["offset"])
         )

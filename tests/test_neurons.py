@@ -102,17 +102,38 @@ def test_lif_integers_mean_what_the_floats_meant(
     rng = np.random.default_rng(0)
     weight = rng.normal(0, scale, (5, 9))
     params = _lif_params(5, v_threshold=threshold, bias=bias)
-    ranges = Ranges(u=reached, h=reached)
+    ranges = Ranges(u=np.full(5, reached), h=np.full(5, reached))
     made = lif.quantize(params, [Incoming("w", ("a",), weight, 1.0, 1)], ranges, {})
     unit = made.units["v"] * 64
     group = made.weights["w"]
-    largest = np.abs(weight).max()
-    back = group.mantissa * 2.0**group.exponent * unit
-    assert np.abs(back - weight).max() <= largest / 127 * 0.51 or group.exponent == -7
-    assert abs(made.params["threshold"][0] * unit - threshold) <= unit / 2 * 1.001
-    got_bias = made.params["bias_mantissa"][0] * 2.0 ** made.params["bias_exponent"][0]
-    assert abs(got_bias * made.units["v"] - bias) <= max(unit / 64, abs(bias) / 2000)
-    assert reached / made.units["v"] < 2**23
+    back = group.mantissa * 2.0**group.exponent * unit[:, None]
+    # Every neuron's weights are measured by its own largest, unless its registers forbid that.
+    step = np.maximum(np.abs(weight).max(axis=1) / 127, unit * 2.0**group.exponent)
+    assert np.all(np.abs(back - weight).max(axis=1) <= step * 0.51) or group.exponent == -7
+    assert np.all(np.abs(made.params["threshold"] * unit - threshold) <= unit / 2 * 1.001)
+    got_bias = made.params["bias_mantissa"] * 2.0 ** made.params["bias_exponent"]
+    assert np.all(
+        np.abs(got_bias * made.units["v"] - bias) <= np.maximum(unit / 64, abs(bias) / 2000)
+    )
+    assert np.all(reached / made.units["v"] < 2**23)
+
+
+def test_neurons_have_units_of_their_own() -> None:
+    rng = np.random.default_rng(1)
+    weight = rng.normal(0, 1, (6, 30)) * 10.0 ** np.linspace(-0.4, 0.4, 6)[:, None]
+    ranges = Ranges(u=np.abs(weight).sum(axis=1), h=np.abs(weight).sum(axis=1))
+    made = lif.quantize(_lif_params(6), [Incoming("w", ("a",), weight, 1.0, 1)], ranges, {})
+    # The smallest weights are 6 times below the largest, and still use most of their 8 bits.
+    assert np.abs(made.weights["w"].mantissa).max(axis=1).min() >= 100
+
+
+def test_neurons_that_share_weights_share_their_unit() -> None:
+    weight = np.random.default_rng(1).normal(0, 1, (3, 2, 3, 3))
+    ranges = Ranges(u=np.linspace(1, 9, 12), h=np.linspace(1, 9, 12))
+    made = lif.quantize(_lif_params(12), [Incoming("w", ("a",), weight, 1.0, 1)], ranges, {})
+    by_channel = made.units["v"].reshape(3, 4)
+    assert np.all(by_channel == by_channel[:, :1])
+    assert np.unique(by_channel[:, 0]).size == 3
 
 
 def test_lif_refuses_what_the_registers_cannot_hold() -> None:

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 
 import snn2hw
-from snn2hw.cli import demo, doctor, energy, info, quantize, report, run, verify
+from snn2hw.cli import check, demo, doctor, energy, info, quantize, report, run, verify
 from snn2hw.errors import Snn2hwError
 
 COMMANDS = {
     "info": info,
+    "check": check,
     "quantize": quantize,
     "run": run,
     "verify": verify,

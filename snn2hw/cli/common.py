@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from snn2hw.data.files import Labels, load_data
+from snn2hw.data.files import Labels, load_inputs
 from snn2hw.errors import DataError
-from snn2hw.graph import Data, FixedPointNetwork
+from snn2hw.graph import Data, FixedPointNetwork, InputFormat, InputNode
+from snn2hw.neurons.lif import RESETS
+from snn2hw.passes.lower import METHODS
 from snn2hw.storage import load
 
 
@@ -27,6 +29,21 @@ def add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument("--samples", type=int, metavar="N", help="use the first N samples only")
 
 
+def add_graph(command: argparse.ArgumentParser) -> None:
+    """MODEL.nir and how it becomes steps, for commands that take a graph."""
+    command.add_argument("model", metavar="MODEL.nir", help="graph with float parameters")
+    add_steps(command)
+
+
+def add_steps(command: argparse.ArgumentParser) -> None:
+    """What NIR does not hold: the time step, how decays are made, what a spike does."""
+    command.add_argument("--dt", type=float, default=1e-3, help="time step in seconds (1e-3)")
+    command.add_argument("--method", default="euler", choices=METHODS, help="how decays are made")
+    command.add_argument(
+        "--reset", default="value", choices=RESETS, help="of neurons whose metadata do not say"
+    )
+
+
 def add_json(command: argparse.ArgumentParser) -> None:
     """--json, for commands whose answer a program may read."""
     command.add_argument("--json", action="store_true", help="print JSON")
@@ -34,20 +51,15 @@ def add_json(command: argparse.ArgumentParser) -> None:
 
 def network_and_data(
     options: argparse.Namespace, samples: int | None = None
-) -> tuple[FixedPointNetwork, npt.NDArray[Any], Labels | None]:
+) -> tuple[FixedPointNetwork, Data, Labels | None]:
     """The network, its data as messages, and labels where the file has them.
 
     Real values are rounded to the messages of a network that takes real values; a network that
     takes spikes gets the data as they are, and refuses fractions.
     """
     net = load(options.network)
-    node = net.input
-    x, y = load_data(options.data, node.shape, net.dt_s, node.name)
     wanted = options.samples if options.samples is not None else samples
-    if wanted is not None:
-        if wanted < 1:
-            raise DataError(f"--samples {wanted} leaves no sample; give at least 1")
-        x, y = x[:wanted], y[:wanted] if y is not None else None
+    x, y = data_for(options.data, net.inputs, net.dt_s, wanted)
     classes = net.size(net.outputs[0].source)
     if y is not None and len(y) and not (y.min() >= 0 and y.max() < classes):
         raise DataError(
@@ -57,11 +69,36 @@ def network_and_data(
     return net, encode(net, x), y
 
 
+def data_for(
+    path: str, inputs: Sequence[InputNode | InputFormat], dt_s: float, samples: int | None
+) -> tuple[Data, Labels | None]:
+    """Data of a file for these inputs, the first ``samples`` of them, and labels if it has them."""
+    x, y = load_inputs(path, inputs, dt_s)
+    if samples is None:
+        return x, y
+    if samples < 1:
+        raise DataError(f"--samples {samples} leaves no sample; give at least 1")
+    return first(x, samples), y[:samples] if y is not None else None
+
+
+def first(x: Data, samples: int) -> Data:
+    """The first samples of the data of one or several inputs."""
+    if isinstance(x, Mapping):
+        return {name: np.asarray(values)[:samples] for name, values in x.items()}
+    return np.asarray(x)[:samples]
+
+
+def dimensions(x: Data) -> tuple[int, int]:
+    """Numbers of samples and steps."""
+    values = next(iter(x.values())) if isinstance(x, Mapping) else x
+    return np.shape(values)[0], np.shape(values)[1]
+
+
 def encode(net: FixedPointNetwork, x: Data) -> Any:
     """``net.encode``, with a word about values that were limited."""
     limited = net.limited(x)
     if limited:
-        say(f"note: {limited} of {x.size} values are beyond calibration and were limited")
+        say(f"note: {limited} values are beyond calibration and were limited")
     return net.encode(x)
 
 
@@ -113,15 +150,15 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows in aligned columns; the first column to the left, the others to the right."""
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> str:
+    """Rows in aligned columns; the first ``left`` columns to the left, the others to the right."""
     lines = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(line[k]) for line in [list(head), *lines]) for k in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        first = f"{cells[0]:<{widths[0]}}"
-        rest = (f"{c:>{w}}" for c, w in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([first, *rest]).rstrip()
+        sides = "<" * left + ">" * len(cells)
+        padded = (f"{c:{s}{w}}" for c, s, w in zip(cells, sides, widths, strict=False))
+        return "  ".join(padded).rstrip()
 
     return "\n".join([line(head), line(["-" * w for w in widths]), *(line(row) for row in lines)])
 

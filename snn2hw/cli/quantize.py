@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from snn2hw.cli.common import add_json, say, show, show_json
-from snn2hw.data.files import load_data
+from snn2hw.cli.common import add_graph, add_json, say, show, show_json
+from snn2hw.data.files import load_inputs
 from snn2hw.passes import lower, quantize_graph
-from snn2hw.passes.lower import METHODS
 from snn2hw.passes.quantize import TARGETS
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    command.add_argument("model", metavar="MODEL.nir", help="graph with float parameters")
+    add_graph(command)
     command.add_argument("-o", "--output", required=True, metavar="NET.h5")
     command.add_argument(
         "--calibration", required=True, metavar="X", help="typical data, which set the scales"
     )
     command.add_argument("--target", default="loihi2", choices=list(TARGETS))
-    command.add_argument("--dt", type=float, default=1e-3, help="time step in seconds (1e-3)")
-    command.add_argument("--method", default="euler", choices=METHODS, help="how decays are made")
     add_json(command)
 
 
@@ -29,9 +26,9 @@ def main(options: argparse.Namespace) -> int:
     from snn2hw.converters.nir_file import read
 
     graph = read(options.model)
-    node = lower(graph, options.dt, options.method).inputs[0]
-    x, _ = load_data(options.calibration, node.shape, options.dt, node.name)
-    net = quantize_graph(graph, options.target, options.dt, x, options.method)
+    inputs = lower(graph, options.dt, options.method, options.reset).inputs
+    x, _ = load_inputs(options.calibration, inputs, options.dt)
+    net = quantize_graph(graph, options.target, options.dt, x, options.method, options.reset)
     net.save(options.output)
     if options.json:
         show_json({"output": options.output, "notes": net.notes, "latency": net.latency})

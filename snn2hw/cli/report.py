@@ -6,7 +6,7 @@ import argparse
 import platform
 from importlib.metadata import version
 
-from snn2hw.cli.common import add_network, natural, network_and_data, say
+from snn2hw.cli.common import add_network, first, natural, network_and_data, say
 from snn2hw.energy import estimate
 from snn2hw.energy.profile import profile_names
 from snn2hw.errors import BackendError
@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> int:
         from snn2hw.targets.verify import verify
 
         try:
-            check, why = verify(net, x[: options.verify]), ""
+            check, why = verify(net, first(x, options.verify)), ""
         except BackendError as error:
             why = str(error)
             say(f"*** NOT VERIFIED: {why}")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from snn2hw.cli.common import add_json, add_network, network_and_data, say, seconds, show, show_json
+from snn2hw.cli.common import (
+    add_json,
+    add_network,
+    dimensions,
+    network_and_data,
+    say,
+    seconds,
+    show,
+    show_json,
+)
 
 SAMPLES = 20
 
@@ -24,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
     from snn2hw.targets.verify import verify
 
     net, x, _ = network_and_data(options, samples=SAMPLES)
-    say(f"running {len(x)} samples of {x.shape[1]} steps on Lava ...")
+    say("running {} samples of {} steps on Lava ...".format(*dimensions(x)))
     check = verify(net, x, backend=options.backend, timeout_s=options.timeout)
     if options.json:
         first = check.first_mismatch

@@ -1,6 +1,7 @@
 """Data files for the command line: arrays, NIRData, and spikes in the layout of SHD.
 
-- ``.npy``: one array (batch, time, channels); ``.npz``: ``x`` and, if there, labels ``y``;
+- ``.npy``: one array (batch, time, channels); ``.npz``: ``x`` (of a network with several inputs an
+  array for each, by name) and, if there, labels ``y``;
 - NIRData (HDF5, as ``nir.write_data`` writes it): the input node's observable;
 - SHD layout (HDF5): ``spikes/times`` (seconds) and ``spikes/units``, ``labels``.
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snn2hw.errors import DataError, FileFormatError
+from snn2hw.graph import Data, InputFormat, InputNode
 
 Labels = npt.NDArray[np.int64]
 
@@ -35,12 +38,18 @@ EDGE = 1e-6
 
 
 def load_data(
-    path: str | Path, shape: tuple[int, ...], dt_s: float, node: str = "input"
+    path: str | Path,
+    shape: tuple[int, ...],
+    dt_s: float,
+    node: str = "input",
+    *,
+    alone: bool = True,
 ) -> tuple[npt.NDArray[Any], Labels | None]:
     """Data and, where the file has them, labels.
 
     shape: of one time step of the network's input; dt_s: its time step; node: the input's name,
-    which NIRData files use. Returns (batch, time, *shape) in the file's dtype (event counts are
+    which NIRData files use; alone: whether it is the network's only one (else an .npz must hold an
+    array of the input's name). Returns (batch, time, *shape) in the file's dtype (event counts are
     uint16) and int64 (batch,) or None.
 
     Raises DataError for a file that is not there or does not fit the network, FileFormatError for
@@ -51,9 +60,9 @@ def load_data(
         raise DataError(f"{path}: no such file")
     try:
         if path.suffix in (".npy", ".npz"):
-            x, y = _arrays(path)
+            x, y = _arrays(path, "x" if alone else node)
         elif h5py.is_hdf5(path):
-            x, y = _hdf5(path, int(np.prod(shape)), dt_s, node)
+            x, y = _hdf5(path, int(np.prod(shape)), dt_s, node, alone)
         else:
             raise FileFormatError(f"{path}: not .npy, .npz or HDF5; convert it to one of these")
         if x.ndim < 2 or x.size == 0:
@@ -68,22 +77,48 @@ def load_data(
     return x, y
 
 
-def _arrays(path: Path) -> tuple[npt.NDArray[Any], Labels | None]:
+def load_inputs(
+    path: str | Path, inputs: Sequence[InputNode | InputFormat], dt_s: float
+) -> tuple[Data, Labels | None]:
+    """Data for one or several inputs; of several, one array for each, by name.
+
+    Several inputs need an .npz with an array of each input's name, or NIRData with a node of each.
+    Raises what ``load_data`` raises.
+    """
+    if len(inputs) == 1:
+        return load_data(path, inputs[0].shape, dt_s, inputs[0].name)
+    path, found = Path(path), {}
+    y: Labels | None = None
+    for node in inputs:
+        found[node.name], y = load_data(path, node.shape, dt_s, node.name, alone=False)
+    return found, y
+
+
+def _arrays(path: Path, name: str) -> tuple[npt.NDArray[Any], Labels | None]:
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
+        if name != "x":
+            raise DataError(f"{path}: one array; give an .npz with one for each input, by name")
         return loaded, None
     with loaded as archive:
-        if "x" not in archive:
-            raise DataError(f"{path}: no array 'x' in it, only {', '.join(archive)}; name it x")
-        return archive["x"], _labels(path, archive["y"]) if "y" in archive else None
+        if name not in archive:
+            raise DataError(
+                f"{path}: no array {name!r} in it, only {', '.join(archive)}; name it so"
+            )
+        return archive[name], _labels(path, archive["y"]) if "y" in archive else None
 
 
 def _hdf5(
-    path: Path, channels: int, dt_s: float, node: str
+    path: Path, channels: int, dt_s: float, node: str, alone: bool
 ) -> tuple[npt.NDArray[Any], Labels | None]:
     with h5py.File(path, "r") as file:
         if file.attrs.get("__type__") == "NIRGraphData":
             return _nir_data(path, file, channels, dt_s, node), None
+        if not alone:
+            raise FileFormatError(
+                f"{path}: one recording, and the network has several inputs; convert it to NIRData "
+                "or to an .npz with an array for each input"
+            )
         if "spikes/times" not in file or "spikes/units" not in file:
             raise FileFormatError(
                 f"{path}: HDF5, but neither NIRData nor the layout of SHD (spikes/times, "

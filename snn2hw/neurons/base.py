@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ MESSAGE_BITS = 12
 
 HEADROOM = 2.0
 """Registers and messages hold twice what calibration saw."""
+
+THRESHOLD_FRACTION = 3
+"""Bits below a weight's last one that a threshold keeps, where there is a choice."""
 
 WEIGHT_EXPONENT_MAX = 8
 WEIGHT_EXPONENT_MIN = -7
@@ -140,12 +144,13 @@ class IntegerLayer:
     """What a model's ``quantize`` returns.
 
     params: name -> int32 (n,); weights: projection name -> IntegerWeights; units: real value of
-    one integer step of each state and output, where it has a meaning; notes: what was rounded.
+    one integer step of each state and output, where it has a meaning: one, or one for each neuron
+    (n,) of a state; notes: what was rounded.
     """
 
     params: Mapping[str, IntArray]
     weights: Mapping[str, IntegerWeights]
-    units: Mapping[str, float]
+    units: Mapping[str, float | FloatArray]
     notes: tuple[str, ...]
 
 
@@ -158,12 +163,17 @@ class MessageFormat:
     shift: int
 
 
-class Ranges(dict[str, float]):
-    """Largest absolute value of each port, state and output over the calibration run."""
+class Ranges(dict[str, FloatArray]):
+    """Largest absolute value of each port, state and output over the calibration run, (n,)."""
 
     def of(self, name: str) -> float:
-        """The range of a quantity; 0.0 where calibration never saw it."""
-        return self.get(name, 0.0)
+        """The range of a quantity over all neurons; 0.0 where calibration never saw it."""
+        return float(self[name].max(initial=0.0)) if name in self else 0.0
+
+    def each(self, name: str) -> FloatArray:
+        """The range of a quantity for each neuron, at least 1/8 of the largest: calibration shows
+        what a neuron did, not what it can do."""
+        return np.maximum(self[name], self.of(name) / 8) if name in self else np.zeros(1)
 
 
 @dataclass(frozen=True)
@@ -227,7 +237,7 @@ class NeuronModel:
 
 
 def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
-    """The unit of a sum that several projections share, not below ``finest``.
+    """The unit of a sum that several projections and all neurons share, not below ``finest``.
 
     It is the largest weight over 127 * 2**k, so that this weight uses its whole mantissa, with the
     largest k that Loihi's exponent and ``finest`` (what the registers need) allow.
@@ -244,6 +254,50 @@ def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
     return max(largest / (WEIGHT_LIMIT * 2.0**top), finest) if top >= -40 else finest
 
 
+def own_units(incoming: Sequence[Incoming], finest: FloatArray) -> FloatArray:
+    """A unit of the sum for each neuron, (n,), not below its ``finest`` (n,).
+
+    Where neurons have their own thresholds, each can have its own unit: its largest weight over
+    127 * 2**k, so that small weights are not measured by another neuron's large ones. The synapses'
+    exponent k is common; it is at least ``THRESHOLD_FRACTION`` if the registers of any neuron allow
+    that, and a neuron whose registers do not gets the unit that they need. The neurons that share
+    the weights of a convolution share the unit.
+    """
+    n = finest.size
+    shared = gcd(*(p.weight.shape[0] for p in incoming if p.weight.ndim == 4), n)
+    if any(p.weight.ndim == 4 for p in incoming):
+        finest = np.repeat(finest.reshape(shared, -1).max(axis=1), n // shared)
+    largest = np.zeros(n)
+    for p in incoming:
+        largest = np.maximum(largest, row_maxima(p.weight, n) * p.message_unit)
+    if any(p.weight.ndim == 4 for p in incoming):
+        largest = np.repeat(largest.reshape(shared, -1).max(axis=1), n // shared)
+    silent = (largest == 0) | (finest == 0)
+    if np.all(silent):
+        return np.where(finest > 0, finest, np.where(largest > 0, largest / WEIGHT_LIMIT, 1.0))
+    room = np.log2(largest[~silent] / (WEIGHT_LIMIT * finest[~silent]))
+    k = min(max(np.floor(room.min()), THRESHOLD_FRACTION), np.floor(room.max()))
+    k = max(min(k, WEIGHT_EXPONENT_MAX), -40.0)
+    unit = np.maximum(largest / (WEIGHT_LIMIT * 2.0**k), finest)
+    return np.where(unit > 0, unit, 1.0)
+
+
+def row_maxima(weight: FloatArray, n: int) -> FloatArray:
+    """Largest absolute weight into each of n neurons; weight as ``Incoming.weight``, one port."""
+    if weight.ndim == 1:
+        return np.abs(weight)
+    rows = np.abs(weight.reshape(weight.shape[0], -1)).max(axis=1, initial=0.0)
+    return np.repeat(rows, n // rows.size)
+
+
+def by_row(unit: float | FloatArray, weight: FloatArray) -> float | FloatArray:
+    """Units of neurons, (n,) or one, in a shape that goes with their weights."""
+    if isinstance(unit, float) or weight.ndim == 1:
+        return unit
+    rows = weight.shape[0]
+    return unit.reshape(rows, -1)[:, 0].reshape(rows, *(1,) * (weight.ndim - 1))
+
+
 def message_format(largest: float, unit: float) -> MessageFormat:
     """Format of a graded message of ``MESSAGE_BITS`` bits for a register of that unit.
 
@@ -254,16 +308,20 @@ def message_format(largest: float, unit: float) -> MessageFormat:
     return MessageFormat(unit * 2.0**shift, shift)
 
 
-def weights_in_units(projection: Incoming, unit: float) -> tuple[IntegerWeights, str]:
-    """A projection's weights as mantissas and one exponent, and a note of the error made."""
+def weights_in_units(projection: Incoming, unit: float | FloatArray) -> tuple[IntegerWeights, str]:
+    """A projection's weights as mantissas and one exponent, and a note of the error made.
+
+    unit: of the sum, one or one for each neuron (n,).
+    """
     real = projection.weight * projection.message_unit
+    step = by_row(unit, real)
     biggest = float(np.abs(real).max(initial=0.0))
-    exponent = 0
-    if biggest > 0:
-        exponent = int(np.ceil(np.log2(biggest / (WEIGHT_LIMIT * unit)) - 1e-9))
+    fullest = float(np.abs(real / step).max(initial=0.0))
+    exponent = int(np.ceil(np.log2(fullest / WEIGHT_LIMIT) - 1e-9)) if fullest > 0 else 0
     exponent = max(min(exponent, WEIGHT_EXPONENT_MAX), WEIGHT_EXPONENT_MIN)
-    mantissa = round_weights(real, unit * 2.0**exponent)
-    error = float(np.abs(mantissa * unit * 2.0**exponent - real).max(initial=0.0))
+    step = step * 2.0**exponent
+    mantissa = round_weights(real, step)
+    error = float(np.abs(mantissa * step - real).max(initial=0.0))
     note = (
         f"weights of {projection.name}: 8 bits, exponent {exponent}, largest error "
         f"{error / biggest if biggest else 0.0:.2%} of the largest weight"
@@ -274,7 +332,7 @@ def weights_in_units(projection: Incoming, unit: float) -> tuple[IntegerWeights,
 def round_weights(weight: FloatArray, unit: float | FloatArray) -> npt.NDArray[np.int8]:
     """Nearest int8 mantissas of ``weight / unit``, limited to +-127; a unit of 0 gives zeros.
 
-    unit: one for the matrix, or one per row (shape (rows, 1)).
+    unit: one for all, or an array that goes with the weights.
     """
     scaled = np.divide(weight, unit, out=np.zeros_like(weight), where=np.asarray(unit) != 0)
     return np.clip(np.rint(scaled), -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)

@@ -31,6 +31,7 @@ from snn2hw.neurons.base import (
     Param,
     Ranges,
     message_format,
+    shared_unit,
     weights_in_units,
 )
 from snn2hw.neurons.membrane import (
@@ -39,10 +40,10 @@ from snn2hw.neurons.membrane import (
     REGISTER_MAX,
     STATES,
     discrete,
+    finest_current,
     float_integrate,
     integer_decays,
     integrate,
-    unit_of_current,
 )
 
 
@@ -74,7 +75,7 @@ def message_formats(
 ) -> dict[str, MessageFormat]:
     """The finest 12-bit message that holds twice the largest |v| of calibration."""
     held = max(ranges.of("u"), ranges.of("v"), float(np.abs(params["bias"]).max()))
-    unit = unit_of_current(incoming, HEADROOM * held) / 2.0**ALIGN
+    unit = shared_unit(incoming, finest_current(HEADROOM * held)) / 2.0**ALIGN
     return {"m": message_format(HEADROOM * ranges.of("v"), unit)}
 
 

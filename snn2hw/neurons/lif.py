@@ -37,6 +37,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
+    own_units,
     weights_in_units,
 )
 from snn2hw.neurons.membrane import (
@@ -44,11 +45,11 @@ from snn2hw.neurons.membrane import (
     DECAYS,
     STATES,
     discrete,
+    finest_current,
     float_integrate,
     integer_decays,
     integrate,
     span,
-    unit_of_current,
 )
 
 THRESHOLD_MAX = (1 << 17) - 1
@@ -121,27 +122,20 @@ def quantize(
     ranges: Ranges,
     formats: Mapping[str, MessageFormat],
 ) -> IntegerLayer:
-    """Integer parameters with one unit of current for the layer.
-
-    The unit is the smallest one (so the threshold has most digits) for which twice the largest
-    calibrated |u| and |v| fit 24 bits, every threshold 17 and every bias its mantissa. The largest
-    weight then sits at 127 * 2**exponent.
+    """Integer parameters with one unit of current for each neuron (see ``own_units``): 24 bits hold
+    twice the largest calibrated |u| and |v|, 17 the threshold, and the bias fits its mantissa.
 
     Raises TargetError where decays or thresholds are outside what the registers hold.
     """
     decays = integer_decays(params)
     if np.any(params["v_threshold"] < 0):
         raise TargetError("v_threshold is negative, which Loihi's threshold register cannot hold")
-    threshold_max = float(params["v_threshold"].max())
-    bias_max = float(np.abs(params["bias"]).max())
-    unit = unit_of_current(
-        incoming,
-        HEADROOM * max(ranges.of("u"), ranges.of("h"), threshold_max),
-        threshold_max / THRESHOLD_MAX,
-        bias_max * 2.0**ALIGN / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX),
-    )
+    largest = np.maximum(np.maximum(ranges.each("u"), ranges.each("h")), params["v_threshold"])
+    finest = np.maximum(finest_current(HEADROOM * largest), params["v_threshold"] / THRESHOLD_MAX)
+    bias_max = np.abs(params["bias"]) * 2.0**ALIGN / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX)
+    unit = own_units(incoming, np.maximum(finest, bias_max))
     weights = {}
-    notes = [f"unit of current {unit:.6g}"]
+    notes = [f"unit of current {span(unit)}"]
     for projection in incoming:
         weights[projection.name], note = weights_in_units(projection, unit)
         notes.append(note)

@@ -32,6 +32,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
+    own_units,
     weights_in_units,
 )
 from snn2hw.neurons.lif import message_formats
@@ -40,11 +41,11 @@ from snn2hw.neurons.membrane import (
     DECAYS,
     REGISTER_MAX,
     STATES,
+    finest_current,
     float_integrate,
     integer_decays,
     integrate,
     span,
-    unit_of_current,
 )
 
 
@@ -85,17 +86,20 @@ def quantize(
     ranges: Ranges,
     formats: Mapping[str, MessageFormat],
 ) -> IntegerLayer:
-    """Integer parameters with one unit of current for the layer: the finest that the registers hold
-    with twice the largest calibrated current and potential.
+    """Integer parameters with one unit of current for each neuron (see ``own_units``): 24 bits hold
+    twice the largest calibrated current and potential.
 
     Raises TargetError where a decay is outside what its register holds.
     """
     decays = integer_decays(params)
-    held = [float(np.abs(params[name]).max()) for name in ("v_threshold", "added", "bias")]
-    largest = max(ranges.of("u"), ranges.of("h"), ranges.of("v"), *held)
-    unit = unit_of_current(incoming, HEADROOM * largest)
+    largest = np.zeros_like(params["v_threshold"])
+    for name in ("v_threshold", "added", "bias"):
+        largest = np.maximum(largest, np.abs(params[name]))
+    for name in ("u", "h", "v"):
+        largest = np.maximum(largest, ranges.each(name))
+    unit = own_units(incoming, finest_current(HEADROOM * largest))
     weights = {}
-    notes = [f"unit of current {unit:.6g}"]
+    notes = [f"unit of current {span(unit)}"]
     for projection in incoming:
         weights[projection.name], note = weights_in_units(projection, unit)
         notes.append(note)

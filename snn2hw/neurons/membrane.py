@@ -13,14 +13,14 @@ where u is decay_v r i, so ``gain`` holds r, w_in and both decays, and ``bias`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from snn2hw.arithmetic import DECAY_BITS, STATE_BITS, saturate, shift_toward_zero, wrap
 from snn2hw.errors import ParameterError, TargetError
-from snn2hw.neurons.base import FloatArray, Incoming, Param, State, shared_unit
+from snn2hw.neurons.base import FloatArray, Param, State
 
 ALIGN = 6
 """Synaptic input enters the current's register shifted left by 6 bits."""
@@ -114,12 +114,10 @@ def integer_decays(params: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     }
 
 
-def unit_of_current(incoming: Sequence[Incoming], largest: float, *also: float) -> float:
-    """The finest unit of synaptic input for which registers of 24 bits hold ``largest``.
-
-    A potential is in units 2**6 finer. also: further lower bounds of the unit.
-    """
-    return shared_unit(incoming, max(largest * 2.0**ALIGN / REGISTER_MAX, *also, 0.0))
+def finest_current(largest: Any) -> Any:
+    """The finest unit of synaptic input for which registers of 24 bits hold ``largest``; a
+    potential is in units 2**6 finer."""
+    return largest * 2.0**ALIGN / REGISTER_MAX
 
 
 def span(values: FloatArray) -> str:

@@ -22,7 +22,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
-    shared_unit,
+    own_units,
     weights_in_units,
 )
 from snn2hw.neurons.lif import message_formats
@@ -56,10 +56,10 @@ def quantize(
     ranges: Ranges,
     formats: Mapping[str, MessageFormat],
 ) -> IntegerLayer:
-    """One unit for the layer: the finest for which 24 bits hold twice the calibrated input."""
+    """A unit for each neuron, for which 24 bits hold twice the calibrated input."""
     real = params["threshold"] - params["bias"]
-    largest = max(ranges.of("a"), float(np.abs(real).max()))
-    unit = shared_unit(incoming, HEADROOM * largest / REGISTER_MAX)
+    largest = np.maximum(ranges.each("a"), np.abs(real))
+    unit = own_units(incoming, HEADROOM * largest / REGISTER_MAX)
     weights = {}
     notes = []
     for projection in incoming:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from snn2hw.energy import Bill
 from snn2hw.errors import DataError
-from snn2hw.graph import FixedPointNetwork
+from snn2hw.graph import Data, FixedPointNetwork, by_input
 from snn2hw.simulator.run import Run
 
 
@@ -71,16 +71,19 @@ class Section:
     accuracy_fixed: float | None = None
     labels: npt.NDArray[np.integer[Any]] | None = None
     class_names: tuple[str, ...] = ()
-    x: npt.NDArray[np.integer[Any]] | None = None
+    x: Data | None = None
     samples: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""
         n = self.run.activity.samples
-        for name, array in (("labels", self.labels), ("x", self.x)):
-            if array is not None and len(array) != n:
+        given = [] if self.labels is None else [("labels", len(self.labels))]
+        if self.x is not None:
+            given += [("x", len(np.asarray(v))) for _, v in by_input(self.net.inputs, self.x)]
+        for name, samples in given:
+            if samples != n:
                 raise DataError(
-                    f"report section {self.title!r}: {name} has {len(array)} samples and the run "
+                    f"report section {self.title!r}: {name} has {samples} samples and the run "
                     f"{n}; pass the {name} of the samples that ran"
                 )
         for sample in self.shown:

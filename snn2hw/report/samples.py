@@ -81,7 +81,9 @@ def _states(section: Section, sample: int) -> list[tuple[str, Markup]]:
             values = record[sample].reshape(record.shape[1], -1)
             busiest = np.argsort(-np.abs(values.astype(np.int64)).sum(axis=0), kind="stable")
             chosen = np.sort(busiest[:STATE_CURVES])
-            unit = section.net.layer(layer).units.get(name, 1.0)
+            unit = np.broadcast_to(section.net.layer(layer).units.get(name, 1.0), values.shape[1:])[
+                chosen
+            ]
             numbers = ", ".join(map(str, chosen.tolist()))
             label = f"{name} of {layer}, neurons {numbers} (the first in colour)"
             figures.append((label, lines(label, values[:, chosen] * unit, strong=(0,))))
