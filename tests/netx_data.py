@@ -29,6 +29,10 @@ MISSING = f"{REQUIREMENT} is not at hand"
 VARIABLE = "SNN2HW_LAVA_DL"
 FETCH_TIMEOUT_S = 600.0
 
+H5PY = "h5py==3.16.0"
+SITE = "site"
+"""What netx needs beside lava-nc, for Python 3.10."""
+
 TESTS = "tests/lava/lib/dl/netx"
 NETX = "lava/lib/dl/netx"
 KEPT = (
@@ -61,13 +65,11 @@ def lava_dl() -> Path:
         building.mkdir(parents=True)
         wanted = building / "requirements.txt"
         wanted.write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n")
-        command = [uv.find_uv_bin(), "pip", "install", "--no-deps", "--require-hashes", "-r"]
-        command += [str(wanted), "--only-binary", ":all:", "--python-version", "3.10", "--no-cache"]
-        command += ["--python", sys.executable, "--target", str(building / "wheel")]
-        subprocess.run(command, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S, text=True)
+        install("--require-hashes", "-r", str(wanted), target=building / "wheel")
         for name in KEPT:
             (building / "kept" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(building / "wheel" / name, building / "kept" / name)
+        install(H5PY, target=building / "kept" / SITE)
         (building / "kept").rename(place)
     except subprocess.CalledProcessError as error:
         said = " ".join(error.stderr.split())[-300:]
@@ -79,6 +81,14 @@ def lava_dl() -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return place
+
+
+def install(*what: str, target: Path) -> None:
+    """Put wheels for Lava's Python 3.10 into a folder, without what they depend on."""
+    command = [uv.find_uv_bin(), "pip", "install", "--no-deps", "--only-binary", ":all:"]
+    command += ["--python-version", "3.10", "--python", sys.executable, "--no-cache"]
+    command += ["--target", str(target), *what]
+    subprocess.run(command, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S, text=True)
 
 
 RESET = 17

@@ -103,14 +103,14 @@ def take_dense(chain: Chain, block: Block) -> None:
 def take_conv(chain: Chain, block: Block) -> None:
     """A convolution (a cross-correlation, as in PyTorch) and neurons."""
     weight = block.whole("weight")
-    kernel = weight.shape[:4]
+    kernel: tuple[int, ...] = weight.shape[:4]
     if len(kernel) < 4 or weight.size == 0 or weight.size != int(np.prod(kernel)):
         raise block.damaged(f"has weights of shape {weight.shape}, not a kernel's")
     weight = weight.reshape(kernel)
     _begin(chain, block, None)
     channels = chain.spatial(block)[0]
     count = block.scalar("groups") if block.has("groups") else 1
-    if count < 1 or channels != weight.shape[1] * count or weight.shape[0] % count:
+    if count < 1 or channels != kernel[1] * count or kernel[0] % count:
         raise block.error(
             f"has weights of shape {weight.shape} in {count} groups for {channels} channels; "
             "they do not fit"
