@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from random_values import Rng, random_data, random_params, random_weights
 
 from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
 from snn2hw.linear import Dense, with_weight
@@ -19,8 +20,6 @@ KINDS = ("lif", "gpn", "mixed")
 
 LIF_INPUT_MAX = 2**18
 """Beyond it Lava's LIF wraps once where a register wraps twice (neurons/lif.py)."""
-
-Rng = np.random.Generator
 
 
 def random_network(
@@ -44,7 +43,9 @@ def random_network(
     for k, model in enumerate(models):
         offset += int(shape.choice([1, 1, 1, 2]))
         n = int(rng.integers(1, 25))
-        layers.append(Layer(f"{model}{k}", MODELS[model], (n,), _params(rng, model, n), {}, offset))
+        layers.append(
+            Layer(f"{model}{k}", MODELS[model], (n,), random_params(rng, model, n), {}, offset)
+        )
         before = (source, *layers[:-1])
         synapses += _into(rng, shape, layers[-1], before[-1], "forward")
         if len(before) > 1 and shape.random() < 0.2:
@@ -73,36 +74,11 @@ def random_network(
         outputs=(OutputNode("out", layers[-1].name, layers[-1].model.main_output.name),),
         latency=layers[-1].offset,
     )
-    return net, _data(rng, source, steps, batch)
+    return net, random_data(rng, source, steps, batch)
 
 
 def _model_at(rng: Rng, kind: str) -> str:
     return kind if kind != "mixed" else ("lif", "gpn")[rng.integers(2)]
-
-
-def _data(rng: Rng, source: InputFormat, steps: int, batch: int) -> np.ndarray:
-    shape = (batch, steps, source.n)
-    values = rng.integers(source.low, source.high + 1, shape)
-    extreme = rng.choice([source.low, source.high], shape)
-    values = np.where(rng.random(shape) < 0.2, extreme, values)
-    active = rng.random(shape) < rng.choice([0.05, 0.3, 1.0])
-    return np.asarray(values * active, dtype=np.int32)
-
-
-def _weights(rng: Rng, rows: int, columns: int) -> np.ndarray:
-    """int8: of either sign only, mixed, sparse, or nothing but the limits -128, -127, 127, 0."""
-    style = rng.integers(5)
-    if style == 0:
-        weights = rng.choice([-128, -127, 127, 0], (rows, columns))
-    elif style == 1:
-        weights = rng.integers(0, 128, (rows, columns))
-    elif style == 2:
-        weights = rng.integers(-128, 1, (rows, columns))
-    else:
-        weights = rng.integers(-128, 128, (rows, columns))
-        if style == 3:
-            weights = weights * (rng.random((rows, columns)) < 0.2)
-    return weights.astype(np.int8)
 
 
 def _into(
@@ -129,7 +105,7 @@ def _into(
         exponent = int(
             shape.integers(-7, 9) if target.model.name == "lif" else shape.integers(-5, 6)
         )
-        weights = _weights(rng, len(ports) * target.n, source.n)
+        weights = random_weights(rng, len(ports) * target.n, source.n)
         groups.append(
             Synapse(
                 f"{name}{k}:{source.name}->{target.name}",
@@ -147,7 +123,7 @@ def _into(
 
 def _gates_loop(rng: Rng, shape: Rng, layer: Layer) -> Synapse:
     ports = tuple(f"{gate}_rec" for gate in GATES)
-    weights = _weights(rng, len(ports) * layer.n, layer.n)
+    weights = random_weights(rng, len(ports) * layer.n, layer.n)
     name = f"loop:{layer.name}"
     exponent = int(shape.integers(-3, 4))
     return Synapse(name, layer.name, "m", layer.name, ports, Dense(weights), exponent, 1)
@@ -173,45 +149,3 @@ def _limit_lif_input(
 def _largest_sum(s: Synapse, source: InputFormat) -> np.ndarray:
     largest = source.high if s.source == source.name else 1
     return np.abs(s.mantissa.astype(np.int64)).sum(axis=1) * largest * 2.0**s.exponent
-
-
-def _params(rng: Rng, model: str, n: int) -> dict[str, np.ndarray]:
-    build = {"lif": _lif_params, "gpn": _gpn_params, "readout": _readout_params}[model]
-    limits = {p.name: (p.low, p.high) for p in MODELS[model].params}
-    params = {}
-    for name, values in build(rng, n).items():
-        assert np.all((values >= limits[name][0]) & (values <= limits[name][1])), name
-        params[name] = values.astype(np.int32)
-    return params
-
-
-def _mix(rng: Rng, n: int, limits: list[int], usual: np.ndarray) -> np.ndarray:
-    """Usual values with a third of the neurons at one of the limits."""
-    return np.where(rng.random(n) < 0.33, rng.choice(limits, n), usual)
-
-
-def _lif_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
-    return {
-        "decay_u": _mix(rng, n, [1, 4096], rng.integers(1, 4097, n)),
-        "decay_v": _mix(rng, n, [0, 4095], rng.integers(0, 4096, n)),
-        "threshold": _mix(rng, n, [0, 2**17 - 1], 2 ** rng.integers(3, 17, n)),
-        "bias_mantissa": _mix(rng, n, [-4096, 4095, 0, 0], rng.integers(-4096, 4096, n)),
-        "bias_exponent": _mix(rng, n, [0, 7], rng.integers(0, 8, n)),
-    }
-
-
-def _gpn_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
-    top = 2**23 - 1
-    params = {"x_gain": _mix(rng, n, [0, 1, top], 2 ** rng.integers(12, 23, n))}
-    params["x_bias"] = _mix(rng, n, [0, -top, top], rng.integers(-(2**15), 2**15, n))
-    for gate in GATES:
-        params[f"{gate}_gain"] = _mix(rng, n, [0, top], 2 ** rng.integers(14, 22, n))
-        params[f"{gate}_rec_gain"] = _mix(rng, n, [0, top], 2 ** rng.integers(10, 20, n))
-        params[f"{gate}_bias"] = _mix(rng, n, [0, -top, top], rng.integers(-8000, 8000, n))
-    params["message_shift"] = _mix(rng, n, [1, 23], rng.integers(3, 12, n))
-    return params
-
-
-def _readout_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
-    top = 2**23 - 1
-    return {"bias": _mix(rng, n, [0, -top, top], rng.integers(-(2**20), 2**20, n))}
