@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from snn2hw.errors import TargetError
 from snn2hw.graph import FixedPointNetwork, Layer, Synapse
-from snn2hw.linear import with_weight
+from snn2hw.linear import Convolution, with_weight
 from snn2hw.neurons.base import IntArray
 
 ALIGN = 6
 """netx takes biases in steps of 2**6."""
 
+WEIGHT_MAX = 254
+BIAS_MAX = 4095
+
+Scale = npt.NDArray[np.float64]
+
 
 def fit_netx(net: FixedPointNetwork) -> FixedPointNetwork:
-    """A network for ``to_netx``: weights without an exponent of their own, biases in steps of 64.
+    """A network for ``to_netx``: whole weights of 9 bits, one threshold a layer, biases by 64.
 
-    ``quantize`` uses the exponent of Loihi's synapses (up to 8) for fine thresholds; netx stores
-    the whole weight in 9 bits. So the unit of each layer becomes coarser by a power of two: its
-    largest mantissas stay, thresholds and biases are rounded, as are the weights of synapse groups
-    with a smaller exponent than the layer's largest. The notes say by how much. The result is a
-    network of its own: run it to see what the rounding costs.
+    ``quantize`` gives each neuron a unit of its own and uses the exponent of Loihi's synapses (up
+    to 8) for fine thresholds. netx stores the whole weight and one threshold for a layer, so each
+    neuron gets a coarser unit: its weights (to even numbers), threshold and bias are divided by one
+    factor and rounded. The notes say by how much they change. The result is a network of its own:
+    run it to see what the rounding costs. A layer that fits already stays as it is.
 
-    Raises TargetError where a threshold or bias does not fit the new unit.
+    Raises TargetError, with the layer's name, where that cannot be.
     """
     layers: list[Layer] = []
-    synapses: list[Synapse] = []
+    groups: dict[str, Synapse] = {}
     notes: list[str] = []
     for layer in net.layers:
-        groups = net.into(layer.name)
-        top = max((s.exponent for s in groups if np.any(s.mantissa)), default=1)
-        if all(s.exponent == 1 for s in groups) and _whole(layer):
+        into = net.into(layer.name)
+        if _fits(layer, into):
             layers.append(layer)
-            synapses += groups
+            groups |= {s.name: s for s in into}
             continue
-        fitted, note = _layer(layer, top - 1)
+        factor = _factor(layer, into)
+        fitted, said = _layer(layer, factor)
         layers.append(fitted)
-        synapses += [_group(s, top) for s in groups]
-        notes.append(f"fit_netx: {layer.name}: {note}")
-    order = {s.name: k for k, s in enumerate(net.synapses)}
-    synapses.sort(key=lambda s: order[s.name])
-    return replace(net, layers=tuple(layers), synapses=tuple(synapses), notes=(*net.notes, *notes))
+        for s in into:
+            groups[s.name], error = _group(s, factor)
+            said.append(f"weights of {s.name} off by up to {error:.2g} of 254")
+        notes.append(f"fit_netx: {layer.name}: {', '.join(said)}")
+    return replace(
+        net,
+        layers=tuple(layers),
+        synapses=tuple(groups[s.name] for s in net.synapses),
+        notes=(*net.notes, *notes),
+    )
 
 
 def bias_of(layer: Layer) -> IntArray:
@@ -52,22 +64,63 @@ def bias_of(layer: Layer) -> IntArray:
     return layer.params.get("bias", np.zeros(layer.n, dtype=np.int32))
 
 
-def _whole(layer: Layer) -> bool:
-    return not np.any(bias_of(layer) % (1 << ALIGN))
+def _fits(layer: Layer, into: Sequence[Synapse]) -> bool:
+    thresholds = np.unique(layer.params.get("threshold", 0))
+    whole = not np.any(bias_of(layer) % (1 << ALIGN))
+    return whole and thresholds.size == 1 and all(s.exponent == 1 for s in into)
 
 
-def _group(synapse: Synapse, top: int) -> Synapse:
-    mantissa = np.rint(synapse.mantissa * 2.0 ** (synapse.exponent - top))
-    # A group of zeros may have a larger exponent; it stays zero.
-    return replace(synapse, map=with_weight(synapse.map, mantissa.astype(np.int8)), exponent=1)
+def _factor(layer: Layer, into: Sequence[Synapse]) -> Scale:
+    """What each neuron's numbers are divided by, (n,).
+
+    A power of two where all have one threshold, so that the largest weights stay; else what makes
+    the thresholds equal.
+    """
+    top = max((s.exponent for s in into if np.any(s.mantissa)), default=1)
+    thresholds = layer.params.get("threshold", np.ones(1, dtype=np.int32))
+    if np.all(thresholds == thresholds[0]):
+        return np.full(layer.n, 2.0 ** (top - 1))
+    if np.any(thresholds == 0):
+        raise TargetError(
+            f"layer {layer.name!r}: some thresholds are zero and some are not, and netx holds one "
+            "threshold a layer; make them equal"
+        )
+    largest = np.full(layer.n, 1e-9)
+    for s in into:
+        rows = np.abs(s.mantissa.astype(np.int64)).reshape(len(s.mantissa), -1).max(axis=1)
+        each = np.repeat(rows, layer.n // len(rows))
+        largest = np.maximum(largest, each * 2.0**s.exponent)
+    common = min(np.floor((WEIGHT_MAX * thresholds / largest).min()), _highest(layer))
+    return np.asarray(thresholds / max(common, 1.0), dtype=np.float64)
 
 
-def _layer(layer: Layer, shift: int) -> tuple[Layer, str]:
-    """The layer in a unit 2**shift coarser."""
+def _highest(layer: Layer) -> int:
+    return next(p.high for p in layer.model.params if p.name == "threshold")
+
+
+def _group(synapse: Synapse, factor: Scale) -> tuple[Synapse, float]:
+    """The group with even weights, and the largest error made."""
+    mantissa = synapse.mantissa
+    rows = factor.reshape(len(mantissa), -1)
+    if isinstance(synapse.map, Convolution) and np.any(rows != rows[:, :1]):
+        raise TargetError(
+            f"layer {synapse.target!r}: thresholds differ within a channel, whose weights are "
+            "shared; make them equal"
+        )
+    each = rows[:, 0].reshape(-1, *(1,) * (mantissa.ndim - 1))
+    exact = mantissa * 2.0**synapse.exponent / each
+    half = np.clip(np.rint(exact / 2), -WEIGHT_MAX // 2, WEIGHT_MAX // 2)
+    error = float(np.abs(2 * half - exact).max(initial=0.0))
+    fitted = with_weight(synapse.map, half.astype(np.int8))
+    return replace(synapse, map=fitted, exponent=1), error
+
+
+def _layer(layer: Layer, factor: Scale) -> tuple[Layer, list[str]]:
+    """The layer in units that are ``factor`` times as coarse, and what was rounded."""
     params = dict(layer.params)
-    said = [f"unit {2.0**shift:g} times as coarse"]
-    bias = np.rint(bias_of(layer) * 2.0 ** -(shift + ALIGN)).astype(np.int64)
-    if np.any(np.abs(bias) > 4095):
+    said = [f"units {factor.min():.4g}..{factor.max():.4g} times as coarse"]
+    bias = np.rint(bias_of(layer) / factor / (1 << ALIGN)).astype(np.int64)
+    if np.any(np.abs(bias) > BIAS_MAX):
         raise TargetError(
             f"layer {layer.name!r}: a bias of {np.abs(bias).max()} steps of 64 does not fit the 13 "
             "bits of netx; the layer's weights are too small beside it"
@@ -77,26 +130,19 @@ def _layer(layer: Layer, shift: int) -> tuple[Layer, str]:
         params["bias_exponent"] = np.full(layer.n, ALIGN, dtype=np.int32)
     elif "bias" in params:
         params["bias"] = (bias << ALIGN).astype(np.int32)
-    moved = np.abs((bias << ALIGN) * 2.0**shift - bias_of(layer)).max(initial=0)
-    if moved:
-        said.append(f"largest change of a bias {moved:g}")
+    moved = float(np.abs((bias << ALIGN) - bias_of(layer) / factor).max(initial=0.0))
+    said.append(f"biases off by up to {moved:.2g}")
     if "threshold" in params:
-        exact = params["threshold"] * 2.0**-shift
+        exact = params["threshold"] / factor
         threshold = np.rint(exact)
-        highest = next(p.high for p in layer.model.params if p.name == "threshold")
-        if threshold.max() > highest:
+        if threshold.max() > _highest(layer):
             raise TargetError(
                 f"layer {layer.name!r}: the threshold {int(threshold.max())} does not fit "
-                f"{highest}; the layer's weights are too small beside it"
+                f"{_highest(layer)}; the layer's weights are too small beside it"
             )
         params["threshold"] = threshold.astype(np.int32)
-        error = np.abs(threshold - exact).max() / max(float(exact.max()), 1.0)
-        if error:
-            said.append(f"thresholds off by up to {error:.2%}")
-    if "message_shift" in params:
-        params["message_shift"] = np.maximum(params["message_shift"] - shift, 0)
-    # Spikes and the messages to other layers keep their unit.
-    units = {name: unit if name == "s" else unit * 2.0**shift for name, unit in layer.units.items()}
-    if "message_shift" in params and "m" in units:
-        units["m"] = units["y"] * 2.0 ** int(params["message_shift"].max())
-    return replace(layer, params=params, units=units), ", ".join(said)
+        error = float(np.abs(threshold - exact).max())
+        said.append(f"threshold {int(threshold[0])}, off by up to {error:.2g}")
+    scale = float(factor[0]) if np.all(factor == factor[0]) else factor
+    units = {name: unit if name == "s" else unit * scale for name, unit in layer.units.items()}
+    return replace(layer, params=params, units=units), said
