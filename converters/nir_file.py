@@ -1,21 +1,33 @@
 """Reading and writing ``.nir`` files, with or without extension nodes.
 
 The layout is nir's own (HDF5, ``node/type``, ``node/nodes/<name>/...``, ``node/edges``); ``write``
-leaves it to nir, so a file without extension nodes is nir's file, bit for bit of meaning.
+leaves it to nir, so a file without extension nodes is nir's file, bit for bit of meaning. ``read``
+takes nothing on trust (``snn2hw.converters.hdf5``) and mends what older releases and other tools
+wrote otherwise (``snn2hw.converters.nir_repair``).
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nir
-from nir.serialization import hdf2dict
 
+from snn2hw.converters.hdf5 import Tree, read_tree
+from snn2hw.converters.nir_repair import (
+    FIELDS,
+    Repairs,
+    repair_edges,
+    repair_node,
+    repair_shapes,
+)
 from snn2hw.converters.nodes import EXTENSIONS
-from snn2hw.errors import DataError, FileFormatError, GraphError
+from snn2hw.errors import DataError, FileFormatError, GraphError, RepairWarning
 from snn2hw.files import atomic
+
+MAX_NESTING = 16
+"""Most subgraphs within subgraphs."""
 
 
 def write(path: str | Path, graph: nir.NIRGraph) -> None:
@@ -31,65 +43,85 @@ def write(path: str | Path, graph: nir.NIRGraph) -> None:
 
 
 def read(path: str | Path) -> nir.NIRGraph:
-    """Read a graph, extension nodes included.
+    """Read a graph, extension nodes and subgraphs included; its types are left unchecked.
 
-    Raises DataError if there is no such file, FileFormatError if it is truncated or not a NIR file,
-    GraphError for a node type that neither NIR nor snn2hw knows.
+    A file of an older layout or of a tool that writes otherwise is repaired; each repair is a
+    RepairWarning that names the file and the nodes.
+
+    Raises DataError if there is no such file, FileFormatError if it is damaged, hostile (see
+    ``snn2hw.converters.hdf5``), not a NIR file, or holds a parameter that is missing or of a wrong
+    type, GraphError for an edge between unknown nodes or a node type that neither NIR nor snn2hw
+    knows.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    try:
-        with h5py.File(path, "r") as file:
-            if "node" not in file or "version" not in file:
-                raise FileFormatError(
-                    f"{path}: an HDF5 file, but not a NIR graph (no 'node' and 'version'); "
-                    "export the model with snn2hw.to_nir or nir.write"
-                )
-            content = hdf2dict(file["node"])
-    except (OSError, RuntimeError, KeyError, AttributeError) as error:
+    tree = read_tree(path, ("node", "version"))
+    node = tree.get("node")
+    if not isinstance(node, dict):
         raise FileFormatError(
-            f"{path}: not a whole HDF5 file ({str(error).splitlines()[0]}); export it again"
-        ) from None
-    return _graph(content, str(path))
+            f"{path}: an HDF5 file, but not a NIR graph (no group 'node'); "
+            "export the model with snn2hw.to_nir or nir.write"
+        )
+    repairs = Repairs(str(path))
+    if "version" not in tree:
+        repairs.note("", f"no version of nir is named; read as {nir.version}")
+    if node.get("type") in FIELDS:
+        raise FileFormatError(
+            f"{path}: holds a single {node['type']} and no graph; put it into a nir.NIRGraph"
+        )
+    graph = _graph(node, "", repairs)
+    for text in repairs.texts():
+        warnings.warn(text, RepairWarning, stacklevel=2)
+    return graph
 
 
-def _graph(content: dict[str, Any], where: str) -> nir.NIRGraph:
-    nodes = {}
-    if not isinstance(content.get("nodes"), dict) or "edges" not in content:
+def _graph(content: Tree, name: str, repairs: Repairs, depth: int = 0) -> nir.NIRGraph:
+    where = f"{repairs.file}, subgraph {name!r}" if name else repairs.file
+    if depth > MAX_NESTING:
+        raise GraphError(f"{where}: deeper than {MAX_NESTING} subgraphs; flatten the graph")
+    entries = content.get("nodes")
+    if not isinstance(entries, dict) or "edges" not in content:
         raise FileFormatError(f"{where}: no nodes or no edges; export the model again")
-    for name, entry in content["nodes"].items():
+    nodes: dict[str, dict[str, Any]] = {}
+    built: dict[str, nir.ir.NIRNode] = {}
+    for key, entry in entries.items():
+        inner = f"{name}/{key}".lstrip("/")
         kind = entry.get("type") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(kind, str):
+            raise GraphError(f"{where}: node {key!r} has no type; export the model again")
         if kind == "NIRGraph":
-            nodes[name] = _graph(entry, f"{where}, subgraph {name!r}")
-        elif kind in EXTENSIONS:
-            nodes[name] = _node(EXTENSIONS[kind].from_dict, entry, name, where)
-        elif isinstance(kind, str) and hasattr(nir, kind):
-            nodes[name] = _node(nir.dict2NIRNode, entry, name, where)
+            built[key] = _graph(entry, inner, repairs, depth + 1)
+            nodes[key] = {"type": kind}
+        elif kind in FIELDS:
+            nodes[key] = repair_node(kind, entry, inner, repairs)
         else:
             raise GraphError(
-                f"{where}: node {name!r} is of type {kind!r}, which neither NIR "
+                f"{where}: node {key!r} is of type {kind!r}, which neither NIR "
                 f"{nir.version} nor snn2hw knows; convert it to a known neuron"
             )
-    try:
-        edges = [(_text(source), _text(target)) for source, target in content["edges"]]
-        # Unchecked: nir's check mends a disconnected graph by inventing inputs; lower refuses it.
-        return nir.NIRGraph(nodes, edges, metadata=content.get("metadata", {}), type_check=False)
-    except Exception as error:  # noqa: BLE001 - nir raises bare asserts and ValueErrors
-        raise GraphError(f"{where}: {error or 'nir refuses the graph'}; check its edges") from None
+    edges = repair_edges(nodes, content["edges"], name, repairs)
+    repair_shapes(nodes, edges, name, repairs)
+    for key, parameters in nodes.items():
+        if key not in built:
+            built[key] = _node(parameters, f"{where}: node {key!r} of type {parameters['type']}")
+    metadata = content.get("metadata", {})
+    # Unchecked: nir's check mends a disconnected graph by inventing inputs; lower refuses it.
+    return nir.NIRGraph(
+        {key: built[key] for key in nodes},
+        edges,
+        metadata=metadata if isinstance(metadata, dict) else {},
+        type_check=False,
+    )
 
 
-def _node(build: Any, entry: dict[str, Any], name: str, where: str) -> nir.ir.NIRNode:
+def _node(parameters: dict[str, Any], where: str) -> nir.ir.NIRNode:
+    kind = parameters["type"]
+    build = EXTENSIONS[kind].from_dict if kind in EXTENSIONS else nir.dict2NIRNode
     try:
-        return build(dict(entry))
+        return build(parameters)
     except GraphError as error:
-        raise GraphError(f"{where}: node {name!r}: {error}") from None
+        raise GraphError(f"{where}: {error}") from None
     except Exception as error:  # noqa: BLE001 - nir raises whatever its dataclasses do
-        reason = f"{type(error).__name__}: {error}"
-        raise FileFormatError(
-            f"{where}: node {name!r} of type {entry['type']} is incomplete ({reason}); export again"
-        ) from None
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf8") if isinstance(value, bytes) else str(value)
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(f"{where} is refused by nir ({reason}); export it again") from None
