@@ -215,7 +215,7 @@ def repair_edges(
     if len(unique) < len(edges):
         # Releases of nir before 1.0 kept the edges as a set.
         repairs.note(
-            graph, f"{len(edges) - len(unique)} edges were written twice; each counts once"
+            graph, f"{len(edges) - len(unique)} edges stood twice; each counts once"
         )
     return unique
 
