@@ -60,6 +60,8 @@ def conv(
     kernel, stride, dilation = (rng.integers(1, top + 1, 2) for top in (3, 2, 2))
     padding = rng.integers(0, 2, 2)
     size = (np.array(taken[1:]) + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    if size.min() < 1:
+        return conv(rng, taken, out, groups, **more)
     return {
         "type": "conv",
         "shape": [out, *size],

@@ -11,7 +11,14 @@ from netx_files import KINDS, Fields, conv, dense, neuron, random_layers, write_
 from netx_replay import replay
 
 from snn2hw.converters.netx import from_netx, windows
-from snn2hw.errors import DataError, FileFormatError, GraphError, ParameterError, TargetError
+from snn2hw.errors import (
+    DataError,
+    FileFormatError,
+    GraphError,
+    ParameterError,
+    Snn2hwError,
+    TargetError,
+)
 
 RNG = np.random.default_rng
 
@@ -194,6 +201,47 @@ def test_what_is_refused(case: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=words) as caught:
         from_netx(path)
     assert "\n" not in str(caught.value)
+
+
+DAMAGE = (
+    np.zeros(0),
+    np.array(np.nan),
+    np.array(b"x"),
+    np.full((2, 2, 2, 2, 2, 2), 7),
+    np.array(2**62),
+    np.array([[-1e300]]),
+    None,
+)
+
+
+def test_damaged_files_end_in_our_errors(tmp_path: Path) -> None:
+    """A field replaced or taken away, or bytes changed: read as a network or refused."""
+    rng = RNG(12)
+    path = tmp_path / "a.net"
+    refused = []
+    for number in range(90):
+        layers, _ = random_layers(rng, KINDS[number % len(KINDS)])
+        write_file(path, layers)
+        if number % 2:
+            content = np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
+            content[rng.integers(len(content), size=4)] = rng.integers(256, size=4)
+            path.write_bytes(content.tobytes())
+        else:
+            with h5py.File(path, "r+") as file:
+                group = file["layer"][str(rng.integers(len(layers)))]
+                if "neuron" in group and rng.random() < 0.4:
+                    group = group["neuron"]
+                name = str(rng.choice(list(group)))
+                del group[name]
+                value = DAMAGE[rng.integers(len(DAMAGE))]
+                if value is not None:
+                    group[name] = value
+        try:
+            from_netx(path)
+        except Snn2hwError as error:
+            refused.append(str(error))
+    assert len(refused) > 30
+    assert not any("\n" in words for words in refused)
 
 
 def test_files_that_are_no_networks(tmp_path: Path) -> None:
