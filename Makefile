@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 SOURCES := snn2hw converters targets
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format types wheel digits clean
+.PHONY: help demo test bench support lint format types wheel digits clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: $(INSTALLED)  ## all tests
 
 bench: $(INSTALLED)  ## figures of the README: speed against Lava; JSON in benchmarks/results
 	$(BIN)/python benchmarks/run.py
+
+support: $(INSTALLED)  ## docs/support.md anew, from the conformance suite
+	$(BIN)/python tests/support_table.py
 
 lint: $(INSTALLED) types  ## ruff and mypy --strict
 	$(BIN)/ruff check .

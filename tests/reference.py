@@ -40,16 +40,63 @@ def clip24(x: np.ndarray) -> tuple[np.ndarray, int]:
     return limited, int(np.count_nonzero(limited != x))
 
 
-def lif(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray) -> tuple[Any, ...]:
-    """u <- wrap24(trunc0(u (4096 - du) / 4096) + 64 a), v likewise clipped; see neurons/lif.py."""
+def membrane(
+    p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray, bias: np.ndarray
+) -> tuple[Any, ...]:
+    """u <- wrap24(trunc0(u (4096 - du) / 4096) + 64 a), v <- clip24(trunc0(v ...) + u + bias), as
+    neurons/membrane.py has it; returns u, v, wraps, clips."""
     u_wide = div_toward_zero(state["u"] * (4096 - p["decay_u"]), 12) + 64 * a
     u = u_wide % 2**24
     u = np.where(u > 2**23, u - 2**24, u)
-    bias = p["bias_mantissa"] * 2 ** p["bias_exponent"]
     v, clips = clip24(div_toward_zero(state["v"] * (4096 - p["decay_v"]), 12) + u + bias)
+    return u, v, int(np.count_nonzero(u != u_wide)), clips
+
+
+def lif(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray) -> tuple[Any, ...]:
+    """u <- wrap24(trunc0(u (4096 - du) / 4096) + 64 a), v likewise clipped; see neurons/lif.py."""
+    bias = p["bias_mantissa"] * 2 ** p["bias_exponent"]
+    u, v, wraps, clips = membrane(p, state, a, bias)
     s = v > 64 * p["threshold"]
     new = {"u": u, "v": np.where(s, 0, v)}
-    return new, {"s": s.astype(np.int64)}, int(np.count_nonzero(u != u_wide)), clips
+    return new, {"s": s.astype(np.int64)}, wraps, clips
+
+
+def message(v: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, int]:
+    """clip12(round(v / 2**shift)), halves upwards, and how many were limited."""
+    wide = np.floor_divide(2 * v + 2**shift, 2 * 2**shift)
+    m = np.clip(wide, -2047, 2047)
+    return m, int(np.count_nonzero(m != wide))
+
+
+def lif_reset(
+    p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray
+) -> tuple[Any, ...]:
+    """s = v > threshold; v <- clip24(keep v + added) where s; see neurons/lif_reset.py."""
+    u, v, wraps, clips = membrane(p, state, a, p["bias"])
+    s = v > p["threshold"]
+    # Of a value that is not taken no overflow is counted.
+    after, more = clip24(np.where(s, p["keep"] * v + p["added"], v))
+    return {"u": u, "v": after}, {"s": s.astype(np.int64)}, wraps, clips + more
+
+
+def integrator(
+    p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray
+) -> tuple[Any, ...]:
+    """y = v; m = clip12(round(v / 2**message_shift)); see neurons/integrator.py."""
+    u, v, wraps, clips = membrane(p, state, a, p["bias"])
+    m, more = message(v, p["message_shift"])
+    return {"u": u, "v": v}, {"y": v, "m": m}, wraps, clips + more
+
+
+def threshold(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray) -> Any:
+    """s = a > threshold."""
+    return {}, {"s": (a > p["threshold"]).astype(np.int64)}, 0, 0
+
+
+def relay(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray) -> Any:
+    """m = clip12(round((a + bias) / 2**message_shift))."""
+    m, clips = message(a + p["bias"], p["message_shift"])
+    return {}, {"m": m}, 0, clips
 
 
 def sigmoid_of(a: np.ndarray) -> np.ndarray:
@@ -92,7 +139,15 @@ def readout(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarra
     return {}, {"y": y}, 0, clips
 
 
-STEPS = {"lif": lif, "gpn": gpn, "readout": readout}
+STEPS = {
+    "lif": lif,
+    "lif_reset": lif_reset,
+    "integrator": integrator,
+    "threshold": threshold,
+    "gpn": gpn,
+    "readout": readout,
+    "relay": relay,
+}
 
 
 def order_of(net: FixedPointNetwork) -> list[Layer]:
@@ -119,17 +174,20 @@ def arriving(s: Synapse, message: np.ndarray) -> np.ndarray:
     return total * 2**s.exponent if s.exponent >= 0 else total // 2**-s.exponent
 
 
-def simulate_reference(net: FixedPointNetwork, x: np.ndarray) -> Reference:
-    """x: integers (batch, time, *input shape) of the network's only input."""
-    batch, time = x.shape[:2]
-    sent = {(net.input.name, ""): x.reshape(batch, time, -1).astype(np.int64)}
+def simulate_reference(net: FixedPointNetwork, x: np.ndarray | dict[str, np.ndarray]) -> Reference:
+    """x: integers (batch, time, *input shape) of the network's only input, or of each by name."""
+    data = x if isinstance(x, dict) else {net.input.name: x}
+    batch, time = next(iter(data.values())).shape[:2]
+    sent = {
+        (name, ""): values.reshape(batch, time, -1).astype(np.int64)
+        for name, values in data.items()
+    }
     result = Reference()
     order = order_of(net)
     states = {}
     for layer in order:
-        states[layer.name] = {
-            s.name: np.zeros((batch, layer.n), np.int64) for s in layer.model.states
-        }
+        zero = np.zeros((batch, layer.n), np.int64)
+        states[layer.name] = {s.name: zero + layer.start.get(s.name, 0) for s in layer.model.states}
         result.state[layer.name] = {
             s.name: np.zeros((batch, time, layer.n), np.int64) for s in layer.model.states
         }

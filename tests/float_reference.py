@@ -1,0 +1,253 @@
+"""A slow float simulator of NIR graphs, written from the definitions of the nodes.
+
+It works on the graph as it is, node by node: the value of a node at a step is asked for, and asks
+for those of the nodes before it. Convolution and pooling are PyTorch's. It shares no code with
+snn2hw, knows nothing of folding, of ports or of shapes inferred, and is told which edges close a
+loop. Conventions, of NIR's docstrings and of the discretisation that snn2hw states:
+
+- a neuron sees the input of the same step, and what leaves it is of the same step, except over an
+  edge that closes a loop, which takes one step;
+- before step 0 inputs, neurons and delays give zeros, and other linear nodes what they make of
+  zeros: a bias in a loop holds from the first step, as in PyTorch;
+- Euler steps: x <- x + dt/tau (target - x); exact ones: x <- x + (1 - exp(-dt/tau)) (target - x);
+  the membrane sees the synaptic current as it is after its step;
+- a spike where v > v_threshold, then v = v_reset, or v - v_threshold + v_reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+NEURONS = ("I", "LI", "CubaLI", "IF", "LIF", "CubaLIF", "Threshold", "GPN")
+GRADED = ("I", "LI", "CubaLI")
+
+Edge = tuple[str, str]
+
+
+@dataclass
+class FloatReference:
+    """By node, float64 (batch, time, *shape): values of all outputs, spikes (or graded values) of
+    neurons, potentials after the step."""
+
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+    sent: dict[str, np.ndarray] = field(default_factory=dict)
+    v: dict[str, np.ndarray] = field(default_factory=dict)
+    spiking: set[str] = field(default_factory=set)
+
+
+def unnest(graph: Any, prefix: str = "") -> tuple[dict[str, Any], set[Edge]]:
+    """Nodes and edges with those of subgraphs among them; a subgraph's Input and Output stay, as
+    nodes that pass on what they get."""
+    nodes: dict[str, Any] = {}
+    doors: dict[str, tuple[str, str]] = {}
+    edges: set[Edge] = set()
+    for name, node in graph.nodes.items():
+        full = prefix + name
+        if type(node).__name__ != "NIRGraph":
+            nodes[full] = node
+            continue
+        inner, inner_edges = unnest(node, f"{full}.")
+        nodes |= inner
+        edges |= inner_edges
+        ends = {
+            kind: next(f"{full}.{key}" for key, n in node.nodes.items() if type(n).__name__ == kind)
+            for kind in ("Input", "Output")
+        }
+        doors[full] = (ends["Input"], ends["Output"])
+    for source, target in graph.edges:
+        a, b = prefix + source, prefix + target
+        edges.add((doors[a][1] if a in doors else a, doors[b][0] if b in doors else b))
+    return nodes, edges
+
+
+class _Simulation:
+    def __init__(
+        self,
+        graph: Any,
+        data: Mapping[str, np.ndarray],
+        dt: float,
+        late: Iterable[Edge],
+        method: str,
+        reset: str,
+    ) -> None:
+        self.nodes, self.edges = unnest(graph)
+        self.data, self.dt, self.late = data, dt, set(late)
+        assert self.late <= self.edges, "a closing edge that the graph does not have"
+        self.method, self.reset = method, reset
+        self.batch = len(next(iter(data.values())))
+        self.known: dict[tuple[str, int], np.ndarray] = {}
+        self.state: dict[tuple[str, str], np.ndarray] = {}
+        self.kinds = {name: type(node).__name__ for name, node in self.nodes.items()}
+        self.before = {name: sorted(a for a, b in self.edges if b == name) for name in self.nodes}
+
+    def value(self, name: str, t: int) -> np.ndarray:
+        """What a node gives at a step, (batch, *shape)."""
+        if (name, t) not in self.known:
+            self.known[name, t] = self._value(name, t)
+        return self.known[name, t]
+
+    def _value(self, name: str, t: int) -> np.ndarray:
+        node, kind = self.nodes[name], self.kinds[name]
+        if name in self.data:
+            values = self.data[name]
+            return values[:, t].astype(np.float64) if t >= 0 else np.zeros_like(values[:, 0], float)
+        if kind in NEURONS:
+            if t < 0:
+                return np.zeros((self.batch, *_shape(node)))
+            return self.neuron(name, node, kind, self.arriving(name, t))
+        if kind == "Delay":
+            steps = np.rint(np.asarray(node.delay) / self.dt).astype(int)
+            parts = {int(d): self.arriving(name, t - int(d)) * (t >= d) for d in np.unique(steps)}
+            shape = next(iter(parts.values())).shape[1:]
+            steps = np.broadcast_to(
+                steps.reshape(shape) if steps.size > 1 else steps.ravel(), shape
+            )
+            return sum((np.where(steps == d, part, 0.0) for d, part in parts.items()), np.zeros(1))
+        return linear(node, kind, self.arriving(name, t))
+
+    def arriving(self, name: str, t: int) -> np.ndarray:
+        """The sum of what the nodes before give, in the shape of the one with most dimensions."""
+        parts = [self.value(a, t - ((a, name) in self.late)) for a in self.before[name]]
+        shape = max((part.shape for part in parts), key=len)
+        return sum((part.reshape(shape) for part in parts), np.zeros(shape))
+
+    def toward(self, name: str, key: str, target: np.ndarray, tau: np.ndarray) -> np.ndarray:
+        """One step of tau dx/dt = target - x."""
+        now = self.state.get((name, key), np.zeros_like(target))
+        part = self.dt / tau if self.method == "euler" else 1.0 - np.exp(-self.dt / tau)
+        self.state[name, key] = now + part * (target - now)
+        return self.state[name, key]
+
+    def neuron(self, name: str, node: Any, kind: str, a: np.ndarray) -> np.ndarray:
+        """One step of a neuron that gets ``a``; what it sends."""
+        if kind == "GPN":
+            return self.gpn(name, node, a)
+        shape = _shape(node)
+        a = a.reshape(self.batch, *shape) if np.prod(shape) > 1 else a
+        if kind == "Threshold":
+            return (a > node.threshold).astype(np.float64)
+        if kind in ("I", "IF"):
+            v = self.state.get((name, "v"), np.zeros_like(a)) + self.dt * node.r * a
+        else:
+            if kind.startswith("Cuba"):
+                a = self.toward(name, "i", node.w_in * a, node.tau_syn)
+            tau = node.tau_mem if kind.startswith("Cuba") else node.tau
+            v = self.toward(name, "v", node.v_leak + node.r * a, tau)
+        self.state[name, "v"] = v
+        if kind in GRADED:
+            return v
+        s = v > node.v_threshold
+        metadata = node.metadata or {}
+        subtracts = metadata.get("reset", self.reset) == "subtract"
+        after = v - node.v_threshold + node.v_reset if subtracts else node.v_reset
+        self.state[name, "v"] = np.where(s, after, v)
+        return s.astype(np.float64)
+
+    def gpn(self, name: str, node: Any, x: np.ndarray) -> np.ndarray:
+        """arXiv 2412.01087; gates in the order F, I, B, T."""
+        x = x.reshape(self.batch, -1)
+        v = self.state.get((name, "v"), np.zeros_like(x))
+        gates = np.concatenate([v, x], axis=1) @ node.gates_weight.T + node.gates_bias
+        f, i, b, t = np.split(gates, 4, axis=1)
+        h = v / (1 + np.exp(-f)) + x / (1 + np.exp(-i))
+        s = h >= 1 / (1 + np.exp(-t))
+        self.state[name, "v"] = np.where(s, 0.0, h) + np.tanh(b)
+        return s.astype(np.float64)
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    for name in ("threshold", "v_leak", "r"):
+        if hasattr(node, name):
+            return np.shape(getattr(node, name))
+    return (node.gates_weight.shape[1] // 2,)
+
+
+def linear(node: Any, kind: str, x: np.ndarray) -> np.ndarray:
+    """A node without memory. x: (batch, *input shape)."""
+    if kind in ("Input", "Output"):
+        return x
+    if kind in ("Affine", "Linear"):
+        weight = np.asarray(node.weight)
+        y = np.einsum(
+            "...oi,b...i->b...o", weight, x.reshape(-1, *weight.shape[:-2], weight.shape[-1])
+        )
+        return y + node.bias if kind == "Affine" else y
+    if kind == "Scale":
+        return x * (
+            np.asarray(node.scale).reshape(x.shape[1:]) if np.size(node.scale) > 1 else node.scale
+        )
+    if kind == "Flatten":
+        sizes = x.shape[1:]
+        end = node.end_dim % len(sizes) + 1
+        if not 0 <= node.start_dim < end:
+            return x.reshape(len(x), -1)
+        return x.reshape(len(x), *sizes[: node.start_dim], -1, *sizes[end:])
+    seen = torch.from_numpy(np.ascontiguousarray(x))
+    if kind in ("SumPool2d", "AvgPool2d"):
+        size, stride, padding = (
+            tuple(int(k) for k in np.broadcast_to(value, 2))
+            for value in (node.kernel_size, node.stride, node.padding)
+        )
+        # PyTorch refuses a pool's padding above half its kernel, so the zeros are put by hand.
+        wide = functional.pad(seen, (padding[1], padding[1], padding[0], padding[0]))
+        pooled = functional.avg_pool2d(wide, size, stride)
+        return (pooled * (size[0] * size[1] if kind == "SumPool2d" else 1)).numpy()
+    convolve = {"Conv1d": functional.conv1d, "Conv2d": functional.conv2d}[kind]
+
+    def given(value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        numbers = tuple(int(k) for k in np.atleast_1d(value))
+        return numbers if len(numbers) > 1 else numbers[0]
+
+    bias = None if node.bias is None else torch.from_numpy(np.asarray(node.bias, np.float64))
+    weight = torch.from_numpy(np.asarray(node.weight, np.float64))
+    return convolve(
+        seen,
+        weight,
+        bias,
+        stride=given(node.stride),
+        padding=given(node.padding),
+        dilation=given(node.dilation),
+        groups=int(node.groups),
+    ).numpy()
+
+
+def simulate_float(
+    graph: Any,
+    data: Mapping[str, np.ndarray],
+    dt: float,
+    *,
+    late: Iterable[Edge] = (),
+    method: str = "euler",
+    reset: str = "value",
+) -> FloatReference:
+    """data: input name -> (batch, time, *shape); late: the edges that close loops, with the names
+    of nodes in subgraphs written ``subgraph.node``."""
+    simulation = _Simulation(graph, data, dt, late, method, reset)
+    steps = next(iter(data.values())).shape[1]
+    outputs: dict[str, list[np.ndarray]] = {}
+    sent: dict[str, list[np.ndarray]] = {}
+    v: dict[str, list[np.ndarray]] = {}
+    # Step by step and all neurons at each: what a neuron remembers is of the step before.
+    for t in range(steps):
+        for name, kind in simulation.kinds.items():
+            if kind in NEURONS:
+                sent.setdefault(name, []).append(simulation.value(name, t))
+                if (name, "v") in simulation.state:
+                    v.setdefault(name, []).append(simulation.state[name, "v"])
+            elif kind == "Output" and name in graph.nodes:
+                outputs.setdefault(name, []).append(simulation.value(name, t))
+    stack = {name: np.stack(values, axis=1) for name, values in outputs.items()}
+    return FloatReference(
+        outputs=stack,
+        sent={name: np.stack(values, axis=1) for name, values in sent.items()},
+        v={name: np.stack(values, axis=1) for name, values in v.items()},
+        spiking={n for n, k in simulation.kinds.items() if k in NEURONS and k not in GRADED},
+    )
