@@ -36,7 +36,7 @@ class FloatRun:
 
 
 def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> FloatRun:
-    """Run the graph from a state of zero.
+    """Run the graph, every sample from the states that the graph starts with.
 
     x: (batch, time, *input shape), or one such array for each input, by name; record: names of
     states and outputs to keep, of every population that has them.
@@ -58,12 +58,16 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
         if name not in known:
             raise DataError(f"no layer has a state {name!r} to record; there are {sorted(known)}")
     states = {
-        p.name: {s.name: np.zeros((batch, p.n)) for s in p.model.states} for p in graph.populations
+        p.name: {s.name: np.zeros((batch, p.n)) + p.start.get(s.name, 0.0) for s in p.model.states}
+        for p in graph.populations
     }
     depth = 1 + max((p.delay for p in graph.projections), default=0)
     history: list[dict[tuple[str, str], FloatArray]] = []
     into = {name: graph.into(name) for name in order}
-    ranges = {name: Ranges() for name in order}
+    ranges = {
+        name: Ranges({s: np.abs(values) for s, values in populations[name].start.items()})
+        for name in order
+    }
     outputs = {o.name: np.zeros((batch, time, populations[o.source].n)) for o in graph.outputs}
     spikes = {
         name: np.zeros((batch, time, populations[name].n), dtype=np.uint8)

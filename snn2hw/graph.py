@@ -58,13 +58,18 @@ class InputNode:
 
 @dataclass(frozen=True)
 class Population:
-    """Neurons of one model. params: name -> float64 array of shape (n,)."""
+    """Neurons of one model.
+
+    params: name -> float64 array of shape (n,); start: state -> what it is before the first step,
+    float64 (n,), where that is not zero.
+    """
 
     name: str
     model: NeuronModel
     shape: tuple[int, ...]
     params: Mapping[str, FloatArray]
     port_maps: tuple[PortMap, ...] = ()
+    start: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -177,7 +182,8 @@ class Layer:
 
     params: name -> int32 (n,); units: real value of one integer step of a state or output, one for
     the layer, or for a state one for each neuron (n,);
-    offset: the chip step at which this layer handles logical step 0 (set by ``balance``).
+    offset: the chip step at which this layer handles logical step 0 (set by ``balance``); start:
+    state -> what it is before the first step, int32 (n,), where that is not zero.
     """
 
     name: str
@@ -186,6 +192,7 @@ class Layer:
     params: Mapping[str, IntArray]
     units: Mapping[str, float | FloatArray]
     offset: int = 0
+    start: Mapping[str, IntArray] = field(default_factory=dict)
 
     @property
     def n(self) -> int:

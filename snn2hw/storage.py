@@ -2,7 +2,8 @@
 
 Layout, version 2: root attributes ``format`` ("snn2hw-fixed-point") and ``version``; dataset
 ``header`` (JSON: everything but the arrays); datasets ``layers/<k>/<param>`` (int32, (n,)) and
-``units/<k>/<state>`` (float64, (n,), where neurons differ) and
+``start/<k>/<state>`` (int32, (n,), where not zero), ``units/<k>/<state>`` (float64, (n,), where
+neurons differ) and
 ``synapses/<k>`` (int8, in the shape that its map keeps), k counting in the header's order. Names
 live in the header, so any name will do.
 """
@@ -81,6 +82,8 @@ def save(net: FixedPointNetwork, path: str | Path) -> None:
         for k, layer in enumerate(net.layers):
             for name, values in layer.params.items():
                 file.create_dataset(f"layers/{k}/{name}", data=np.asarray(values, dtype=np.int32))
+            for name, values in layer.start.items():
+                file.create_dataset(f"start/{k}/{name}", data=np.asarray(values, dtype=np.int32))
             for name, unit in layer.units.items():
                 if isinstance(unit, np.ndarray):
                     file.create_dataset(f"units/{k}/{name}", data=unit.astype(np.float64))
@@ -135,9 +138,11 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
         units: dict[str, Any] = {key: float(value) for key, value in entry["units"].items()}
         for key in file.get(f"units/{k}", {}):
             units[key] = _array(file, f"units/{k}/{key}", (n,), "f8")
-        layers.append(
-            Layer(entry["name"], model, tuple(entry["shape"]), params, units, entry["offset"])
-        )
+        start = {
+            key: _array(file, f"start/{k}/{key}", (n,), "i4") for key in file.get(f"start/{k}", {})
+        }
+        shape = tuple(entry["shape"])
+        layers.append(Layer(entry["name"], model, shape, params, units, entry["offset"], start))
     inputs = tuple(
         InputFormat(**{**entry, "shape": tuple(entry["shape"])}) for entry in said["inputs"]
     )

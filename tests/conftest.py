@@ -22,6 +22,12 @@ LOUD = {
         "NOT TESTED ON THE SPOKEN DIGITS",
         "To mend it: set SNN2HW_DATA to a folder with the data sets (snn2hw/data says which).",
     ),
+    "lavadl": (
+        "lava-dl==0.6.0 is not at hand",
+        "INTEL'S RECORDINGS WERE NOT REPLAYED",
+        "To mend it: allow the package index once, or set SNN2HW_LAVA_DL to a folder made by "
+        "tests/netx_data.py.",
+    ),
     "browser": (
         "THE REPORT WAS NOT TESTED IN A BROWSER",
         "THE REPORT WAS NOT TESTED IN A BROWSER",

@@ -163,7 +163,6 @@ def test_the_graph_computes_what_the_model_does(case, tmp_path: Path) -> None:
     np.testing.assert_array_equal(execute(fold(lower(again, DT)), x).outputs["output"], expected)
 
 
-@pytest.mark.xfail(strict=True, reason="lower adds a bias behind the synapse, not before it")
 def test_a_bias_passes_the_synapse() -> None:
     model = seeded(torch.nn.Linear(4, N), nn.CubaLIF(N))
     x = spikes_in((4,))
@@ -171,7 +170,6 @@ def test_a_bias_passes_the_synapse() -> None:
     np.testing.assert_array_equal(got, answer(model, x))
 
 
-@pytest.mark.xfail(strict=True, reason="lower does not delay a bias")
 def test_a_bias_is_delayed_with_its_values() -> None:
     model = seeded(torch.nn.Linear(4, N), nn.Delay(N, 4), nn.LIF(N))
     x = np.zeros((1, 25, 4))

@@ -14,7 +14,6 @@ from netx_replay import replay
 
 import snn2hw
 from snn2hw.converters.netx import from_netx
-from snn2hw.passes.balance import MAX_DELAY
 
 VALUES = 8_561_376
 
@@ -80,9 +79,6 @@ def test_a_tiny_convolutional_network_with_its_input_neurons(folder: Path) -> No
     np.testing.assert_array_equal(found[..., :-1], expected[..., 1:])
 
 
-@pytest.mark.xfail(
-    MAX_DELAY < 63, reason="balance counts the hop in its 62 steps, Lava does not", strict=True
-)
 def test_axonal_delays_of_up_to_62_steps(folder: Path) -> None:
     """3000 steps of NTIDIGITS: 64-256-256-242, every neuron with a delay of its own."""
     tests = folder / netx_data.TESTS / "gts" / "ntidigits"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import snn2hw
 from snn2hw.cli import check, demo, doctor, energy, info, quantize, report, run, verify
@@ -44,8 +46,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status; errors of ours become one line on stderr."""
     options = parser().parse_args(arguments)
+
+    def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        sys.stderr.write(f"snn2hw {options.command}: warning: {message}\n")
+
     try:
-        return int(COMMANDS[options.command].main(options))
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = say_warning
+            return int(COMMANDS[options.command].main(options))
     except Snn2hwError as error:
         sys.stderr.write(f"snn2hw {options.command}: error: {error}\n")
         return 2

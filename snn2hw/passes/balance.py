@@ -13,15 +13,16 @@ from dataclasses import replace
 from snn2hw.errors import GraphError, TargetError
 from snn2hw.graph import FixedPointNetwork
 
-MAX_DELAY = 62
-"""Usable steps of synaptic delay (6 bits), as lava-dl's netx allows."""
+MAX_DELAY = 63
+"""Steps that a message can take: the one that every synapse costs, and up to 62 of synaptic delay
+(6 bits), as lava-dl's netx allows."""
 
 
 def balance(net: FixedPointNetwork) -> FixedPointNetwork:
     """The network with offsets, chip delays and latency.
 
     Raises GraphError for a loop whose delay is shorter than its number of synapses, naming it, and
-    TargetError for a synapse that would need more than 62 steps.
+    TargetError for a synapse that would need more than 63 steps.
     """
     offsets = {node.name: 0 for node in net.inputs} | {layer.name: 0 for layer in net.layers}
     fixed = {node.name for node in net.inputs}
@@ -44,6 +45,12 @@ def balance(net: FixedPointNetwork) -> FixedPointNetwork:
             f"loop {names} cannot run on the chip: {len(loop)} synapses take a step each, and the "
             f"loop's delay is shorter; give its synapses {len(loop)} steps of delay in all"
         )
+    heard = {synapse.target for synapse in net.synapses}
+    for layer in net.layers:
+        leaving = [s for s in net.synapses if s.source == layer.name]
+        if layer.name not in heard and leaving:
+            # Nothing arrives there (a constant): as late as its listeners allow.
+            offsets[layer.name] = min(offsets[s.target] + s.delay - 1 for s in leaving)
     synapses = []
     for synapse in net.synapses:
         steps = synapse.delay + offsets[synapse.target] - offsets[synapse.source]

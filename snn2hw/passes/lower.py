@@ -1,9 +1,10 @@
 """lower: a NIR graph, differential equations and linear maps, to a graph in discrete time.
 
 Linear nodes become chains of maps between neurons (``fold`` makes each chain one), their biases
-parameters of the neuron they arrive at; a linear node that meets the graph's output becomes a
-readout population. An edge that closes a loop carries a delay of one step, as in PyTorch, unless a
-Delay node stands in the loop.
+parameters of the neuron they arrive at; where a bias passes a delay, a neuron that fires at every
+step stands for it. A linear node that meets the graph's output becomes
+a readout population. An edge that closes a loop carries a delay of one step, as in PyTorch, unless
+a Delay node stands in the loop.
 """
 
 from __future__ import annotations
@@ -114,6 +115,10 @@ class _Chain:
     delay: int = 0
 
 
+_Biases = dict[int, FloatArray]
+"""Delay in steps -> what a bias adds from that step on; float64 (n,)."""
+
+
 class _Lowering:
     """One lowering under way: the graph's edges by end, and what has been built."""
 
@@ -137,7 +142,8 @@ class _Lowering:
         }
         self.closing = back_edges(inputs, [(a, b) for a, b in edges if a not in late])
         self.shapes: Shapes = infer_shapes(nodes, edges, self.closing, dt_s)
-        self.chains: dict[str, tuple[tuple[_Chain, ...], FloatArray]] = {}
+        self.chains: dict[str, tuple[tuple[_Chain, ...], _Biases]] = {}
+        self.constant: Population | None = None
         self.projections: list[Projection] = []
 
     def _of_type(self, *kinds: str) -> list[str]:
@@ -160,6 +166,8 @@ class _Lowering:
             readout = self._readout(name, source, list(models))
             populations.append(readout)
             outputs.append(OutputNode(name, readout.name, "y"))
+        if self.constant is not None:
+            populations.append(self.constant)
         models |= {population.name: population.model for population in populations}
         heard = {name: model.heard_output.name for name, model in models.items()}
         return DiscreteGraph(
@@ -222,7 +230,7 @@ class _Lowering:
     def _connect(self, population: Population, at: str) -> Population:
         """Add the projections into a population's first port; its biases join its parameters."""
         port = population.model.inputs[0]
-        chains, bias = self._arriving(at)
+        chains, biases = self._arriving(at)
         taken: dict[str, int] = {}
         for chain in chains:
             name = f"{chain.source}->{population.name}"
@@ -240,15 +248,42 @@ class _Lowering:
                 )
             )
         gain = population.params.get(population.model.gain_of.get(port, ""), np.ones(1))
-        into = population.model.bias_of[port]
-        params = dict(population.params) | {into: population.params[into] + gain * bias}
-        return replace(population, params=params)
+        params = dict(population.params)
+        start: dict[str, FloatArray] = {}
+        for delay, bias in biases.items():
+            if delay == 0 and np.any(bias):
+                # Through a synapse with a memory: the current that it tends to is put on v, and the
+                # synapse holds what is missing from it, which is all of it before the first step.
+                reached = gain * bias / params.get("decay_u", 1.0)
+                into = population.model.bias_of[port]
+                params[into] = params[into] + reached
+                if np.any(params.get("decay_u", 1.0) != 1.0):
+                    start["u"] = -reached
+            elif np.any(bias):
+                self._add_constant(population.name, port, bias, delay)
+        return replace(population, params=params, start=start)
 
-    def _arriving(self, name: str) -> tuple[tuple[_Chain, ...], FloatArray]:
-        """Chains that end at a node's input, and the sum of the biases on the way."""
-        n = int(np.prod(self.shapes.input[name]))
+    def _add_constant(self, target: str, port: str, bias: FloatArray, delay: int) -> None:
+        """A bias as weights from a neuron that fires at every step."""
+        if self.constant is None:
+            name = "constant"
+            while name in self.kinds:
+                name += "_"
+            params = {"decay_u": 1.0, "decay_v": 0.0, "gain": 1.0, "bias": 1.0, "v_threshold": 0.5}
+            arrays = {key: np.full(1, value) for key, value in params.items()}
+            self.constant = Population(name, MODELS["lif"], (1,), arrays)
+        source = self.constant.name
+        name = f"{source}->{target}" + (f" ({delay})" if delay else "")
+        maps = (Dense(bias[:, None]),)
+        self.projections.append(Projection(name, source, "", target, (port,), maps, delay))
+
+    def _arriving(self, name: str) -> tuple[tuple[_Chain, ...], _Biases]:
+        """Chains that end at a node's input, and the sums of the biases on the way.
+
+        The step that a closing edge costs is the spikes', not the biases', as in PyTorch.
+        """
         chains: list[_Chain] = []
-        bias = np.zeros(n)
+        biases: _Biases = {}
         for predecessor in self._predecessors(name):
             delay = int((predecessor, name) in self.closing)
             if self.kinds[predecessor] not in LINEAR_NODES:
@@ -256,29 +291,27 @@ class _Lowering:
                 continue
             leaving, added = self._leaving(predecessor)
             chains += [replace(chain, delay=chain.delay + delay) for chain in leaving]
-            bias += added
+            for steps, bias in added.items():
+                biases[steps] = biases.get(steps, 0.0) + bias
         if len(chains) > MAX_CHAINS:
             raise GraphError(
                 f"{len(chains)} paths of linear nodes lead to {name!r}; {MAX_CHAINS} are the most: "
                 "merge parallel linear branches"
             )
-        return tuple(chains), bias
+        return tuple(chains), biases
 
-    def _leaving(self, name: str) -> tuple[tuple[_Chain, ...], FloatArray]:
-        """Chains that end at a linear node's output, its own map and delay included.
-
-        A bias is constant in time, so a delay does nothing to it.
-        """
+    def _leaving(self, name: str) -> tuple[tuple[_Chain, ...], _Biases]:
+        """Chains that end at a linear node's output, its own map and delay included."""
         if name in self.chains:
             return self.chains[name]
-        arriving, bias = self._arriving(name)
+        arriving, biases = self._arriving(name)
         part = self.shapes.parts[name]
         chains = list(arriving)
         if part.map is not None:
             chains = [replace(chain, maps=(*chain.maps, part.map)) for chain in chains]
-            bias = part.map.apply(bias[None])[0]
+            biases = {d: part.map.apply(bias[None])[0] for d, bias in biases.items()}
         if part.bias is not None:
-            bias = bias + part.bias
+            biases = biases | {0: biases.get(0, 0.0) + part.bias}
         if part.delay is not None:
             steps = np.unique(part.delay)
             # One chain for each delay, that lets pass what has it.
@@ -292,5 +325,11 @@ class _Lowering:
                 for chain in chains
                 for d, mask in masks.items()
             ]
-        self.chains[name] = (tuple(chains), bias)
+            delayed: _Biases = {}
+            for before, bias in biases.items():
+                for d, mask in masks.items():
+                    added = delayed.get(before + d, 0.0)
+                    delayed[before + d] = added + bias * mask.weight
+            biases = delayed
+        self.chains[name] = (tuple(chains), biases)
         return self.chains[name]

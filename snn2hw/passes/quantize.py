@@ -14,6 +14,7 @@ from importlib.metadata import version
 import numpy as np
 import numpy.typing as npt
 
+from snn2hw.arithmetic import STATE_BITS
 from snn2hw.errors import DataError, Snn2hwError, TargetError
 from snn2hw.executor import check_data, execute
 from snn2hw.graph import (
@@ -169,7 +170,18 @@ def _layer(
         )
     except Snn2hwError as error:
         raise type(error)(f"layer {population.name!r}: {error}") from None
-    layer = Layer(population.name, population.model, population.shape, made.params, made.units)
+    top = (1 << (STATE_BITS - 1)) - 1
+    layer = Layer(
+        population.name,
+        population.model,
+        population.shape,
+        made.params,
+        made.units,
+        start={
+            state: np.clip(np.rint(values / made.units[state]), -top, top).astype(np.int32)
+            for state, values in population.start.items()
+        },
+    )
     groups = [
         Synapse(
             name=p.name,

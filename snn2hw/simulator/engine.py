@@ -366,6 +366,7 @@ def run_batch(
     geometry,
     nonzero,
     params,
+    start,
     copies,
     sizes,
     spikes,
@@ -375,7 +376,7 @@ def run_batch(
     act_synapses,
 ):
     """All samples, in parallel: each writes to its own rows of the result arrays."""
-    n_state, n_acc, n_out, n_fired, n_source, depth, widest = sizes
+    _, n_acc, n_out, n_fired, n_source, depth, widest = sizes
     for b in prange(data.shape[0]):
         fired = np.zeros(n_fired, dtype=np.int8)
         run_sample(
@@ -399,7 +400,7 @@ def run_batch(
             act_inputs[b],
             act_layers[b],
             act_synapses[b],
-            np.zeros(n_state, dtype=np.int32),
+            start.copy(),
             np.zeros(n_acc, dtype=np.int32),
             np.zeros(n_out, dtype=np.int32),
             fired,

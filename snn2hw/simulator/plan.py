@@ -72,6 +72,7 @@ class Plan:
     geometry: Table
     nonzero: npt.NDArray[np.int32]
     params: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int32]
     sizes: Table
     bytes_of: dict[str, tuple[int, int]]
     out_at: dict[tuple[str, str], int]
@@ -112,6 +113,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         channel += padded(node.n)
     ports: list[tuple[int, int, int, int]] = []
     params: list[npt.NDArray[np.int32]] = []
+    start: list[npt.NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)]
     heads: list[list[int]] = []
     bytes_of: dict[str, tuple[int, int]] = {}
     out_at: dict[tuple[str, str], int] = {}
@@ -137,6 +139,8 @@ def make_plan(net: FixedPointNetwork) -> Plan:
                 at_out += n
         for k, state in enumerate(model.states):
             state_at[layer.name, state.name] = at_state + k * n
+            values = np.asarray(layer.start.get(state.name, np.zeros(n)), dtype=np.int32)
+            start.append(values[kept[layer.name]] if layer.name in kept else values)
         for param in model.params:
             values = np.asarray(layer.params[param.name], dtype=np.int32)
             params.append(values[kept[layer.name]] if layer.name in kept else values)
@@ -205,6 +209,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         geometry=np.array(geometry or [(0,) * 7], dtype=np.int64),
         nonzero=nonzero.joined(),
         params=np.concatenate([*params, np.zeros(1, dtype=np.int32)]),
+        start=np.concatenate(start),
         sizes=np.array(
             [at_state, at_acc + LANES, at_out, at_fired, filled, depth, widest], dtype=np.int64
         ),

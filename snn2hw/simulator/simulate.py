@@ -31,7 +31,7 @@ def simulate(
     aligned: bool = True,
     threads: int | None = None,
 ) -> Run:
-    """Simulate every sample from a state of zero.
+    """Simulate every sample, from the states that the network starts with.
 
     x: integers of shape (batch, time, *input shape) within the input's range (``net.encode`` makes
     them from real values), or one such array for each input, by name; record: names of states and
@@ -73,6 +73,7 @@ def simulate(
             plan.geometry,
             plan.nonzero,
             plan.params,
+            plan.start,
             np.array(table, dtype=np.int64).reshape(-1, 4),
             plan.sizes,
             spikes,

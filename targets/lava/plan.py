@@ -161,6 +161,7 @@ def build_block(name: str, items: Sequence[Item], runs: Sequence[int] | None = N
     arrays = {f"{name}/input{k}": data for k, data in enumerate(inputs)}
     for k, merged in enumerate(layers):
         arrays[f"{name}/params{k}"] = _params(merged)
+        arrays[f"{name}/start{k}"] = _start(merged)
     for k, joined in enumerate(joiner.joined):
         for part, values in joined.arrays(layers[joined.target].n).items():
             arrays[f"{name}/{part}{k}"] = values
@@ -222,6 +223,16 @@ def _params(merged: _Merged) -> Int32:
     """(parameters, neurons), in the model's order."""
     names = [p.name for p in MODELS[merged.model].params]
     each = [np.stack([layer.params[name] for name in names]) for layer in merged.members]
+    return np.concatenate(each, axis=1).astype(np.int32)
+
+
+def _start(merged: _Merged) -> Int32:
+    """(states, neurons), before the first step of a sample."""
+    names = [s.name for s in MODELS[merged.model].states]
+    each = [
+        np.stack([np.zeros(layer.n), *(layer.start.get(s, np.zeros(layer.n)) for s in names)])[1:]
+        for layer in merged.members
+    ]
     return np.concatenate(each, axis=1).astype(np.int32)
 
 

@@ -90,8 +90,10 @@ class Lif(LIFReset):  # type: ignore[misc]
         bias_mantissa: Any,
         bias_exponent: Any,
         window: dict[str, Any],
+        start: Any,
     ) -> None:
-        """Parameters as ``snn2hw.neurons.lif``; Lava's ``du`` is ``decay_u`` minus 1."""
+        """Parameters as ``snn2hw.neurons.lif``; Lava's ``du`` is ``decay_u`` minus 1; start: u
+        and v before the first step of a sample, (2, n)."""
         super().__init__(
             shape=(n,),
             bias_mant=bias_mantissa,
@@ -104,6 +106,7 @@ class Lif(LIFReset):  # type: ignore[misc]
         self.dv = Var(shape=(n,), init=decay_v)
         self.vth = Var(shape=(n,), init=threshold)
         self.proc_params["window"] = window
+        self.proc_params["start"] = start
 
     def heard(self, group: int) -> Any:
         """The port at which a group of synapses ends."""
@@ -128,11 +131,18 @@ class LifModel(PyLifResetModelBitAcc):  # type: ignore[misc]
     vth: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=17)
 
     def __init__(self, proc_params: Any) -> None:
-        """proc_params: Intel's, and ``window``."""
+        """proc_params: Intel's, ``window`` and ``start``."""
         super().__init__(proc_params)
         self.window = Window(proc_params["window"])
+        self.initial = proc_params["start"]
         self.row: int | None = None
         self.spiked: Any = None
+
+    def subthr_dynamics(self, activation_in: Any) -> None:
+        """Intel's dynamics, from the states that a sample starts with."""
+        if self.row is not None and self.row % self.window.steps == 0:
+            self.u[:], self.v[:] = self.initial
+        super().subthr_dynamics(activation_in)
 
     def spiking_activation(self) -> Any:
         """Intel's spikes, held back between samples."""
@@ -301,9 +311,11 @@ class Neuron(AbstractProcess):  # type: ignore[misc]
         groups: list[list[str]],
         params: Any,
         window: dict[str, Any],
+        start: Any,
     ) -> None:
-        """params: int32 (number of parameters, n), in the model's order."""
-        super().__init__(model=model, n=n, groups=groups, window=window)
+        """params: int32 (number of parameters, n), in the model's order; start: the states before
+        the first step of a sample, int32 (number of states, n)."""
+        super().__init__(model=model, n=n, groups=groups, window=window, start=start)
         for k in range(IN_PORTS):
             rows = len(groups[k]) * n if k < len(groups) else 1
             setattr(self, f"in_{k}", InPort(shape=(rows,)))
@@ -347,6 +359,7 @@ class NeuronFixed(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self.model = MODELS[proc_params["model"]]
         self.n, self.groups = proc_params["n"], proc_params["groups"]
+        self.initial = proc_params["start"]
         self.window = Window(proc_params["window"])
         self.tables = tuple(table.astype(np.int64) for table in self.model.tables.values())
         self.silence = np.zeros(self.n, dtype=np.int32)
@@ -367,7 +380,7 @@ class NeuronFixed(PyLoihiProcessModel):  # type: ignore[misc]
         sent: tuple[Any, ...] = (self.silence,) * len(self.model.outputs)
         if row is not None:
             if row % self.window.steps == 0:
-                self.state[:] = 0
+                self.state[: len(self.initial)] = self.initial
             n_states = len(self.model.states)
             new = self.model.step(*self.state[:n_states], *inputs, *self.params, *self.tables)
             for k in range(n_states):

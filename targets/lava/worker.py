@@ -97,11 +97,13 @@ def build(block: dict[str, Any], arrays: Any, folder: Path, record: bool) -> Any
             window["log"] = str(path)
         if layer["process"] == "lif":
             named = dict(zip(layer["params"], params))  # noqa: B905 (Python 3.10, made equal)
-            layers.append(ours.Lif(n=layer["n"], window=window, **named))
+            start = arrays[f"{prefix}start{k}"]
+            layers.append(ours.Lif(n=layer["n"], window=window, start=start, **named))
         elif layer["process"] == "graded":
             layers.append(ours.Graded(n=layer["n"], window=window))
         else:
             made = {name: layer[name] for name in ("model", "n", "groups")}
+            made["start"] = arrays[f"{prefix}start{k}"]
             layers.append(ours.Neuron(params=params, window=window, **made))
     for k, synapse in enumerate(block["synapses"]):
         source = synapse["source"]
