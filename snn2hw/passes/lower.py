@@ -140,7 +140,9 @@ class _Lowering:
             for name in self._of_type("Delay")
             if np.min(np.asarray(nodes[name].delay, dtype=np.float64), initial=np.inf) >= dt_s / 2
         }
-        self.closing = back_edges(inputs, [(a, b) for a, b in edges if a not in late])
+        # By name: where data enter a loop at several nodes, the order that a graph or a file keeps
+        # must not decide which edge is late.
+        self.closing = back_edges(sorted(inputs), sorted((a, b) for a, b in edges if a not in late))
         self.shapes: Shapes = infer_shapes(nodes, edges, self.closing, dt_s)
         self.chains: dict[str, tuple[tuple[_Chain, ...], _Biases]] = {}
         self.constant: Population | None = None

@@ -131,7 +131,7 @@ class _Formats:
         graded = {p.name: p for p in graph.populations if not p.model.heard_output.is_spike}
         edges = [(p.source, p.target) for p in graph.projections if p.source in graded]
         roots = [p.name for p in graph.populations]
-        closing = back_edges(roots, edges)
+        closing = back_edges(sorted(roots), sorted(edges))
         for name in evaluation_order(roots, [edge for edge in edges if edge not in closing]):
             population = graph.population(name)
             # A format within a loop of graded messages is set by ranges alone.
