@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := snn2hw converters targets
+TOOLS := snntorch norse sinabs spikingjelly
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench support lint format types wheel digits clean
+.PHONY: help demo test test-tools bench support lint format types wheel digits clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## the main job on real speech: train, deploy, verify against Lava, price, report
 	$(BIN)/snn2hw demo --output out/demo
@@ -21,6 +22,9 @@ digits: $(INSTALLED)  ## the second example: ten spoken digits (needs SNN2HW_DAT
 
 test: $(INSTALLED)  ## all tests
 	$(BIN)/python -m pytest
+
+test-tools: $(INSTALLED) $(TOOLS:%=.build/tools/%/.installed)  ## exports of snnTorch, norse, sinabs, SpikingJelly
+	$(BIN)/python -m pytest -m tools tests/tools
 
 bench: $(INSTALLED)  ## figures of the README: speed against Lava; JSON in benchmarks/results
 	$(BIN)/python benchmarks/run.py
@@ -49,6 +53,15 @@ wheel: $(INSTALLED)  ## build the wheel and run a smoke test on it, installed el
 
 clean:  ## remove everything that make made, the environment included
 	rm -rf $(VENV) .build build dist out *.egg-info
+
+# One environment a tool: their pins clash. A tool that cannot be had is skipped, aloud.
+.build/tools/%/.installed: tests/tools/constraints.txt
+	@echo "making the environment of $* in .build/tools/$*, once: about a minute and 1 GB ..."
+	@rm -rf .build/tools/$* && mkdir -p .build/tools && \
+	  "$(PYTHON)" -m venv .build/tools/$* && \
+	  .build/tools/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	    -c tests/tools/constraints.txt $* nirtorch h5py && touch $@ || \
+	  echo "no environment of $*: its tests will be skipped" >&2
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
