@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ Shape = tuple[int, ...]
 
 MAX_VALUES = 1 << 26
 """Most neurons or channels of a node: their states alone would take gigabytes."""
+
+MAX_STEPS = (1 << 31) - 1
+"""Longest delay; more is a mistake, and overflows where steps are counted."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,13 @@ def _checked(link: Convolution) -> Convolution:
         raise GraphError(
             f"it gives {link.n_out} values (shape {link.output_shape}); {MAX_VALUES} are the most"
         )
+    channels, *sizes = link.input_shape
+    padded = [size + sum(pads) for size, pads in zip(sizes, link.padding, strict=True)]
+    if channels * prod(padded) > MAX_VALUES:
+        raise GraphError(
+            f"its padded input has {channels * prod(padded)} values (padding {link.padding}); "
+            f"{MAX_VALUES} are the most"
+        )
     return link
 
 
@@ -229,7 +240,12 @@ def _delay(node: Any, shape: Shape, dt_s: float) -> LinearPart:
     seconds = _elementwise(node.delay, shape, "delay")
     if np.any(seconds < 0):
         raise ParameterError(f"its delay of {seconds.min():g} s is negative; no node can foresee")
-    return LinearPart(shape, delay=np.rint(seconds / dt_s).astype(np.int64))
+    steps = np.rint(seconds / dt_s)
+    if steps.max() > MAX_STEPS:
+        raise ParameterError(
+            f"its delay of {seconds.max():g} s is {steps.max():g} steps; {MAX_STEPS} are the most"
+        )
+    return LinearPart(shape, delay=steps.astype(np.int64))
 
 
 def _pair(node: Any, name: str) -> tuple[int, int]:

@@ -101,8 +101,8 @@ def _check_connected(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> Non
     loop = find_loop(linear, [(a, b) for a, b in edges if a in linear and b in linear])
     if loop:
         raise GraphError(
-            f"loop {' -> '.join([*loop, loop[0]])} has no neuron in it, so it has no delay; "
-            "put a neuron into it"
+            f"loop {' -> '.join([*loop, loop[0]])} has no neuron in it, and linear nodes "
+            "alone hold no state; put a neuron into it"
         )
 
 

@@ -13,6 +13,9 @@ from snn2hw.passes.linear_nodes import LINEAR_NODES
 
 KNOWN_TYPES = ("Input", "Output", *LINEAR_NODES, *NIR_TYPES)
 
+MAX_PARAMETERS = 1 << 30
+"""Most values of one parameter: 8 GiB, and passes over the graph copy it."""
+
 WORDS = ("padding",)
 """Parameters that may be text."""
 
@@ -24,8 +27,8 @@ def node_parameters(node: Any) -> dict[str, Any]:
 
 
 def check_nodes(nodes: Mapping[str, Any]) -> None:
-    """GraphError for no nodes or one of an unknown type, ParameterError for what is no finite
-    real number."""
+    """GraphError for no nodes, one of an unknown type or one too large, ParameterError for what is
+    no finite real number."""
     if not nodes:
         raise GraphError("the graph is empty; export a model with at least one layer")
     for name, node in nodes.items():
@@ -42,6 +45,11 @@ def check_nodes(nodes: Mapping[str, Any]) -> None:
             if array.dtype.kind not in "biuf":
                 raise ParameterError(
                     f"{key} of node {name!r} has dtype {array.dtype}; give real numbers"
+                )
+            if array.size > MAX_PARAMETERS:
+                raise GraphError(
+                    f"{key} of node {name!r} has {array.size} values (shape {array.shape}); "
+                    f"{MAX_PARAMETERS} are the most"
                 )
             if not np.all(np.isfinite(array)):
                 raise ParameterError(
