@@ -214,9 +214,7 @@ def repair_edges(
     unique = list(dict.fromkeys(edges))
     if len(unique) < len(edges):
         # Releases of nir before 1.0 kept the edges as a set.
-        repairs.note(
-            graph, f"{len(edges) - len(unique)} edges stood twice; each counts once"
-        )
+        repairs.note(graph, f"{len(edges) - len(unique)} edges stood twice; each counts once")
     return unique
 
 
