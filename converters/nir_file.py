@@ -66,9 +66,10 @@ def read(path: str | Path) -> nir.NIRGraph:
     repairs = Repairs(str(path))
     if "version" not in tree:
         repairs.note("", f"no version of nir is named; read as {nir.version}")
-    if node.get("type") in FIELDS:
+    kind = node.get("type")
+    if isinstance(kind, str) and kind in FIELDS:
         raise FileFormatError(
-            f"{path}: holds a single {node['type']} and no graph; put it into a nir.NIRGraph"
+            f"{path}: holds a single {kind} and no graph; put it into a nir.NIRGraph"
         )
     graph = _graph(node, "", repairs)
     for text in repairs.texts():

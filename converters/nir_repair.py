@@ -149,7 +149,7 @@ def _parameter(value: Value | Tree, wanted: str, where: str) -> Any:
         return value
     if value.dtype.kind == "f" and not np.array_equal(value, np.trunc(value)):
         raise FileFormatError(f"{where} is {value.ravel()[:4]}, not whole numbers; export it again")
-    if value.size > 32 or np.any(np.abs(value.astype(np.float64)) >= 2**62):
+    if value.ndim > 1 or value.size > 32 or np.any(np.abs(value.astype(np.float64)) >= 2**62):
         raise FileFormatError(f"{where} is no size ({value.ravel()[:4]} ...); export it again")
     whole = value.astype(np.int64)
     if wanted == "shape" and np.any(whole < 1):

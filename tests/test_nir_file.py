@@ -258,6 +258,7 @@ def test_one_warning_names_all_nodes_of_a_repair(tmp_path: Path) -> None:
         ("input/shape", np.array([-3]), r"shape is \[-3\], and sizes are >= 1"),
         ("input/shape", np.array([1e300]), "shape is no size"),
         ("input/shape", np.ones(40, int), "shape is no size"),
+        ("input/shape", np.array([[3]]), "shape is no size"),
         ("inner/nodes/lif/tau", np.ones(3), "parameters of different shapes"),
         ("inner/edges", None, "subgraph 'inner': no nodes or no edges"),
     ],
@@ -285,8 +286,9 @@ def test_wrong_edges_are_named(path: Path, value: Any, match: str) -> None:
 def test_nodes_of_unknown_or_no_type(path: Path) -> None:
     replace(path, "node/nodes/fc/type", "NIRNode")  # a name in nir, but no node
     refused(path, "node 'fc' is of type 'NIRNode', which neither NIR", GraphError)
-    replace(path, "node/nodes/fc/type", None)
-    refused(path, "node 'fc' has no type", GraphError)
+    for value in (None, np.ones(3), 7):
+        replace(path, "node/nodes/fc/type", value)
+        refused(path, "node 'fc' has no type", GraphError)
     replace(path, "node/nodes/fc", 3.0)
     refused(path, "node 'fc' has no type", GraphError)
 
@@ -516,3 +518,54 @@ def test_flipped_and_missing_bytes_end_in_a_graph_or_one_error(
             assert isinstance(result, nir.NIRGraph)
             if not flips and length == len(whole):
                 same(result, graph())
+
+
+JUNK = [
+    np.zeros(0),
+    np.float64(np.nan),
+    np.float64(1e308),
+    np.int64(2**63 - 1),
+    np.int64(-1),
+    np.array([2**62, 2**62]),
+    np.array([[1]]),
+    np.ones((1, 2, 3, 1, 2)),
+    np.ones(2, complex),
+    np.array([True, False]),
+    np.array([10**6] * 3),
+    "same",
+    "NIRGraph",
+    b"\xff",
+    [["a", "b"]],
+    None,
+]
+
+
+@pytest.fixture(scope="module")
+def every_node(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, list[str]]:
+    """A scratch file, the bytes of a graph of all primitives, and the names of all its values."""
+    path = tmp_path_factory.mktemp("junk") / "x.nir"
+    nodes = {"input": nir.Input(np.array([4])), "output": nir.Output(np.array([4]))}
+    nodes |= one_of_each()
+    snn2hw.write(path, nir.NIRGraph(nodes, [("input", "lif"), ("lif", "output")], type_check=False))
+    members: list[str] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: members.append(name) if hasattr(item, "dtype") else None)
+    return path, path.read_bytes(), members
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_value_may_be_anything(
+    every_node: tuple[Path, bytes, list[str]], data: st.DataObject
+) -> None:
+    path, original, members = every_node
+    path.write_bytes(original)
+    chosen = data.draw(st.lists(st.sampled_from(members), min_size=1, max_size=3, unique=True))
+    for member in chosen:
+        replace(path, member, data.draw(st.sampled_from(JUNK)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RepairWarning)
+        try:
+            assert isinstance(snn2hw.read(path), nir.NIRGraph)
+        except Snn2hwError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - either way is right
