@@ -38,7 +38,7 @@ MAX_DEPTH = 64
 MAX_TEXT_BYTES = 64 * 2**20
 """Most bytes of text in a file; many entries may share one stored string, so text is counted."""
 
-# What h5py raises on damaged files, measured by flipping bytes (tests/test_nir_file.py).
+# What h5py raises on damaged files, measured by flipping bytes (tests/test_nir_hostile.py).
 # KeyError and UnicodeError are among LookupError and ValueError, NotImplementedError and
 # RecursionError among RuntimeError.
 _DAMAGE = (
