@@ -137,25 +137,29 @@ def test_a_changed_table_in_the_worker_is_noticed(monkeypatch: pytest.MonkeyPatc
     assert check.first_mismatch.expected != check.first_mismatch.got
 
 
+RUNS = ("snn2hw/neurons/gpn.py", "    forget = sigmoid(")
+IS_MADE = ("processes.py", '        self.model = MODELS[proc_params["model"]]')
+
+
 @pytest.mark.parametrize(
-    ("failure", "message"),
+    ("where", "failure", "message"),
     [
-        ("raise ValueError('boom')", r"one of its processes died .*ValueError: boom"),
-        ("import os; os.kill(os.getpid(), 9)", r"died with status 70 .*ended with -9"),
+        (RUNS, "raise ValueError('boom')", r"one of its processes died .*ValueError: boom"),
+        (IS_MADE, "    raise ValueError('boom')", r"one of its processes died .*ValueError: boom"),
+        (RUNS, "import os; os.kill(os.getpid(), 9)", r"died with status 70 .*ended with -9"),
     ],
 )
 def test_a_lava_process_that_dies_is_an_error_soon(
-    monkeypatch: pytest.MonkeyPatch, failure: str, message: str
+    monkeypatch: pytest.MonkeyPatch, where: tuple[str, str], failure: str, message: str
 ) -> None:
     """Lava itself waits for ever for a process that raised or was killed."""
     write = runner.write_bundle
 
     def spoiled(folder: Path) -> None:
         write(folder)
-        gpn = folder / "snn2hw" / "neurons" / "gpn.py"
-        line = "    forget = sigmoid("
-        assert line in gpn.read_text()
-        gpn.write_text(gpn.read_text().replace(line, f"    {failure}\n{line}"))
+        file, line = folder / where[0], where[1]
+        assert line in file.read_text()
+        file.write_text(file.read_text().replace(line, f"    {failure}\n{line}"))
 
     monkeypatch.setattr(runner, "write_bundle", spoiled)
     monkeypatch.setattr(runner, "GRACE_S", 0.5)

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ WATCH_S = 0.5
 def watch_over_processes() -> list[Any]:
     """Make failures of Lava's processes heard: Lava waits for ever for one that failed.
 
-    A model that raises prints its traceback, which Lava keeps to itself. Returns the list of
-    processes that Lava starts from now on, for ``watched``.
+    A model that raises, when it is made or when it runs, prints its traceback, which Lava keeps to
+    itself. Returns the list of processes that Lava starts from now on, for ``watched``.
     """
     from lava.magma.core.model.py.model import AbstractPyProcessModel
     from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
@@ -43,7 +43,19 @@ def watch_over_processes() -> list[Any]:
             sys.stderr.flush()
         join(self)
 
+    def reporting(target: Callable[..., None]) -> Callable[..., None]:
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                target(*args, **kwargs)
+            except Exception:
+                traceback.print_exc()
+                sys.stderr.flush()
+                raise
+
+        return run
+
     def start_and_remember(self: Any) -> None:
+        self._target = reporting(self._target)
         start(self)
         started.append(self)
 
