@@ -105,6 +105,17 @@ def _(rng: Rng) -> Any:
     return build("input fc lif output; lif rec delay lif", nodes, (6,), (8,))
 
 
+@case("A loop and a side path through Delays of one value for all", apart=0.06)
+def _(rng: Rng) -> Any:
+    nodes = loop()(rng) | {
+        "delay": nir.Delay(np.array([2e-3])),
+        "aside": nir.Delay(np.array([1e-3])),
+        "read": linear(rng, 6, 8, 0.4),
+    }
+    paths = "input fc lif output; lif delay rec lif; input aside read lif"
+    return build(paths, nodes, (6,), (8,))
+
+
 @case(
     "Two loops around one population, of 1 and of 3 steps",
     late=frozenset({("rec", "lif")}),

@@ -39,16 +39,7 @@ def infer_shapes(
     """
     edges = list(edges)
     shapes = Shapes()
-    forward = [edge for edge in edges if edge not in closing]
-    delays = [name for name in nodes if type(nodes[name]).__name__ == "Delay"]
-    try:
-        order = evaluation_order(list(nodes), forward)
-    except ValueError:
-        # A loop that only a Delay node closes: its shape is its own.
-        forward = [edge for edge in forward if edge[0] not in delays]
-        order = evaluation_order(list(nodes), forward)
-        for name in delays:
-            shapes.output[name] = _dimensions(nodes[name].delay)
+    order = _order(nodes, [edge for edge in edges if edge not in closing], shapes)
     for name in order:
         node, kind = nodes[name], type(nodes[name]).__name__
         sources = [source for source, target in edges if target == name]
@@ -80,6 +71,34 @@ def infer_shapes(
                 f"{source!r} gives {int(np.prod(given))} (shape {given}); their shapes must agree"
             )
     return shapes
+
+
+def _order(nodes: Mapping[str, Any], edges: list[tuple[str, str]], shapes: Shapes) -> list[str]:
+    """Nodes, sources before those that they feed.
+
+    A loop that only a Delay breaks is entered at its node with most parameters of its own, whose
+    shape is known beforehand; it is put into ``shapes``.
+    """
+    names, entries = list(nodes), set[str]()
+    while True:
+        try:
+            return evaluation_order(names, [edge for edge in edges if edge[0] not in entries])
+        except ValueError as error:
+            own = {name: _own(name, nodes[name]) for name in error.args[0]}
+            entry = max(own, key=lambda name: int(np.prod(own[name])))
+            shapes.output[entry] = own[entry] or (1,)
+            entries.add(entry)
+
+
+def _own(name: str, node: Any) -> Shape:
+    """The shape of a neuron's or a Delay's parameters; () for other nodes."""
+    kind = type(node).__name__
+    if kind == "Delay":
+        return _dimensions(node.delay)
+    try:
+        return _declared(node.output_type) if kind in NIR_TYPES and node.output_type else ()
+    except GraphError as error:
+        raise GraphError(f"node {name!r}: {error}") from None
 
 
 def _dimensions(value: Any) -> Shape:
