@@ -230,7 +230,18 @@ def simulate_float(
 ) -> FloatReference:
     """data: input name -> (batch, time, *shape); late: the edges that close loops, with the names
     of nodes in subgraphs written ``subgraph.node``."""
-    simulation = _Simulation(graph, data, dt, late, method, reset)
+    before = torch.get_num_threads()
+    # PyTorch's threads cost more than maps as small as these, a hundredfold on a busy machine.
+    torch.set_num_threads(1)
+    try:
+        return _simulate(_Simulation(graph, data, dt, late, method, reset), graph, data)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _simulate(
+    simulation: _Simulation, graph: Any, data: Mapping[str, np.ndarray]
+) -> FloatReference:
     steps = next(iter(data.values())).shape[1]
     outputs: dict[str, list[np.ndarray]] = {}
     sent: dict[str, list[np.ndarray]] = {}
