@@ -188,10 +188,11 @@ def test_the_spike_steps_of_the_chip_and_of_the_exact_solution(folder: Path, pla
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 def test_braille_integers_against_floats(folder: Path, rate: float) -> None:
-    """Entries (step, neuron) of the spike trains that differ.
+    """At most 2 % of the recurrent layer's entries (step, neuron), and of each layer's spikes.
 
-    The network is sensitive: rounding the float weights alone to 10 bits moves as many spikes.
-    Without that rounding, 8-bit integers move next to none (last assertion).
+    Trains compared spike by spike drift apart: the network is sensitive, and rounding the float
+    weights to 8 bits alone moves a third of its spikes by steps. What the integers add to that is
+    the last assertion.
     """
     graph = load(folder, "braille_noDelay_bias_zero")
     x = random_spikes(16, 256, 12, rate=rate)
@@ -205,7 +206,7 @@ def test_braille_integers_against_floats(folder: Path, rate: float) -> None:
     assert np.mean(recurrent != run.spikes["lif1.lif"]) <= 0.02
     for layer, spikes in floats.spikes.items():
         fired = np.count_nonzero(spikes)
-        assert abs(np.count_nonzero(run.spikes[layer]) - fired) <= 0.03 * fired, layer
+        assert abs(np.count_nonzero(run.spikes[layer]) - fired) <= 0.02 * fired, layer
     same = execute(with_the_integers(lowered, net), x)
     for layer, spikes in same.spikes.items():
         differing = np.count_nonzero(spikes != run.spikes[layer])
