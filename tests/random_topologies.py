@@ -2,7 +2,7 @@
 
 Beside ``random_networks``: convolutions of every geometry (one row: Conv1d; groups = channels:
 pools), one-to-one and nearly empty matrices, several inputs and outputs, graded messages between
-layers, paths of different depth, loops, and delays up to the chip's 62 steps.
+layers, paths of different depth, loops, delays, and states that are not zero at the start.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-from random_values import Rng, random_data, random_params, random_weights
+from random_values import TOP, Rng, random_data, random_params, random_weights
 
 from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
 from snn2hw.linear import Convolution, Dense, LinearMap, OneToOne, largest_sums, with_weight
@@ -141,7 +141,10 @@ def _layer(rng: Rng, model: str, k: int, shape: Shape) -> Layer:
     params = random_params(rng, model, n)
     if model in ("relay", "readout") and rng.random() < 0.5:
         params = {name: np.zeros_like(values) for name, values in params.items()}
-    return Layer(f"{model}{k}", MODELS[model], shape, params, {})
+    start = {}
+    if rng.random() < 0.2:
+        start = {s.name: rng.integers(-TOP, TOP + 1, n) for s in MODELS[model].states}
+    return Layer(f"{model}{k}", MODELS[model], shape, params, {}, start=start)
 
 
 def _self_loop(rng: Rng, layer: Layer) -> Synapse:

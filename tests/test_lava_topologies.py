@@ -12,7 +12,7 @@ from random_topologies import TOPOLOGIES, random_topology
 from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
 from snn2hw.linear import Convolution, Dense, LinearMap, OneToOne, with_weight
 from snn2hw.neurons import MODELS
-from snn2hw.passes.balance import balance
+from snn2hw.passes.balance import MAX_DELAY, balance
 from snn2hw.simulator import simulate
 from snn2hw.targets.lava.plan import build_block, prepare
 from snn2hw.targets.lava.runner import run_networks
@@ -39,6 +39,7 @@ def test_random_topologies_agree_in_every_spike_message_and_state() -> None:
             seen[f"{s['kind']}{' delayed' if s['chip_delay'] > 1 else ''}"] += 1
             seen[f"{s['kind']} rounded"] += s["exponent"] < 0
         seen.update(layer["process"] for layer in job["layers"])
+        seen["states to start with"] += any(layer.start for layer in net.layers)
         seen["several inputs"] += len(net.inputs) > 1
         seen["several outputs"] += len(net.outputs) > 1
         run = simulate(net, x)
@@ -50,7 +51,8 @@ def test_random_topologies_agree_in_every_spike_message_and_state() -> None:
     processes = [f"{kind}{what}" for kind in kinds for what in ("", " delayed", " rounded")]
     fires = [f"{model} fires" for model in ("lif", "lif_reset", "threshold")]
     clips = [f"{model} clips" for model in ("lif_reset", "integrator", "relay")]
-    wanted = [*processes, *fires, *clips, "graded", "several inputs", "several outputs"]
+    others = ["graded", "several inputs", "several outputs", "states to start with"]
+    wanted = [*processes, *fires, *clips, *others]
     assert min(seen[name] for name in wanted) >= 5, seen
 
 
@@ -77,7 +79,7 @@ def chain(links: list[LinearMap], delays: list[int], bits: int, exponent: int) -
 
 
 def test_limits_of_intels_processes() -> None:
-    """Delays of 62 steps, more groups than 8 bits count, sums beyond 24 bits, what stands alone."""
+    """Delays of 63 steps, more groups than 8 bits count, sums beyond 24 bits, what stands alone."""
     rng = np.random.default_rng(3)
 
     def weights(*shape: int) -> np.ndarray:
@@ -87,7 +89,7 @@ def test_limits_of_intels_processes() -> None:
     many = Convolution(weights(130, 1, 1, 2), (130, 1, 3), groups=130)
     heavy = Convolution(np.full((1, 2, 1, 2), 127, dtype=np.int8), (2, 1, 3))
     nets = [
-        chain([square, OneToOne(weights(24)), Dense(weights(2, 24))], [62, 62, 61], 4, -3),
+        chain([square, OneToOne(weights(24)), Dense(weights(2, 24))], [63, 63, 62], 4, -3),
         chain([many], [0], 8, 1),
         chain([heavy], [0], 12, 4),
     ]
@@ -101,20 +103,20 @@ def test_limits_of_intels_processes() -> None:
         kinds.append([s["kind"] for s in build_block("b", [prepare(*items[-1])]).job["synapses"]])
     items[0] = (nets[0], np.concatenate([items[0][1]] * 5, axis=1))
     assert kinds == [["conv", "sparse", "dense"], ["conv"], ["sparse"], ["conv", "sparse"]]
-    assert max(s.chip_delay for s in nets[0].synapses) == 62
+    assert max(s.chip_delay for s in nets[0].synapses) == MAX_DELAY == 63
     checks = verify_many(items)
     assert [str(c.first_mismatch) for c in checks if not c.ok] == []
     # Where Lava's Conv would have wrapped, and where the last of the delays arrives.
     assert np.abs(simulate(*items[2]).output).max() > 2**23 - 2
     arrived = np.any(simulate(*items[0]).output, axis=(0, 2))
-    assert not arrived[:185].any()
-    assert arrived[185:].any()
+    assert not arrived[:188].any()
+    assert arrived[188:].any()
     assert 0 < simulate(*items[3]).spikes["alone"].mean() < 1
 
 
 def test_one_changed_tap_is_noticed_where_it_arrives() -> None:
     rng = np.random.default_rng(8)
-    items = [random_topology(rng, "convolution", steps=30) for _ in range(4)]
+    items = [random_topology(rng, "convolution", steps=30) for _ in range(6)]
     records = run_networks(items).records
     noticed = 0
     for (net, x), record in zip(items, records, strict=True):

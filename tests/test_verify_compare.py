@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from random_networks import random_network
+from random_topologies import random_topology
 
 from snn2hw.errors import BackendError, DataError
 from snn2hw.graph import FixedPointNetwork
@@ -87,3 +88,16 @@ def test_wrong_data_and_unknown_backends_are_refused_before_anything_starts(
         verify(net, np.zeros((1, 5, net.input.n + 1), dtype=np.int32))
     with pytest.raises(BackendError, match="no backend named 'loihi9'; there is lava"):
         verify(net, np.zeros((1, 5, net.input.n), dtype=np.int32), backend="loihi9")
+
+
+def test_data_of_several_inputs_are_checked_before_anything_starts() -> None:
+    rng = np.random.default_rng(2)
+    net, x = random_topology(rng, "models", steps=5)
+    while len(net.inputs) != 2:
+        net, x = random_topology(rng, "models", steps=5)
+    with pytest.raises(DataError, match="the network has 2 inputs; give an array for each"):
+        verify(net, x["in0"])
+    with pytest.raises(DataError, match="data are named in0, and the inputs in0, in1"):
+        verify(net, {"in0": x["in0"]})
+    with pytest.raises(DataError, match="data differ in samples or steps"):
+        verify(net, {"in0": x["in0"], "in1": x["in1"][:, :4]})
