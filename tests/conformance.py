@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import conformance_chains
 import conformance_nodes
@@ -110,6 +109,18 @@ def check_integer(case: Case) -> None:
     """The simulator against the reference, value for value."""
     net = network(case)
     _, run, want = integers(case)
+    equal(net, run, want)
+    assert not any(run.overflows.values()), "data that calibrated a network overflow its registers"
+
+
+def check_close(case: Case) -> None:
+    """The integers against the floats: what quantisation may change."""
+    _, run, _ = integers(case)
+    assert close(network(case), run, expected(case), case.apart, case.near) > 0
+
+
+def equal(net: FixedPointNetwork, run: Run, want: Reference) -> None:
+    """Every spike, state, message and overflow of a run is the reference's."""
     for layer in net.layers:
         for name, values in (want.state[layer.name] | want.sent[layer.name]).items():
             got = run.spikes[layer.name] if name == "s" else run.state[layer.name][name]
@@ -117,43 +128,36 @@ def check_integer(case: Case) -> None:
             np.testing.assert_array_equal(got.reshape(values.shape), values, where)
         overflow = run.overflows[layer.name]
         assert (overflow.wraps, overflow.clips) == (want.wraps[layer.name], want.clips[layer.name])
-        assert not overflow, "data that calibrated a network overflow its registers"
 
 
-def check_close(case: Case) -> None:
-    """The integers against the floats: what quantisation may change."""
-    net, want = network(case), expected(case)
-    _, run, _ = integers(case)
+def close(net: FixedPointNetwork, run: Run, want: FloatReference, apart: float, near: float) -> int:
+    """No layer has more than ``apart`` of its spikes different from the floats', and before the
+    first of those in a sample potentials and outputs are as ``near``; number of values compared."""
     batch, time = next(iter(want.outputs.values())).shape[:2]
     same = np.ones((batch, time), dtype=bool)
     for name in want.spiking:
-        differ = run.spikes[name].reshape(batch, time, -1) != want.sent[name].reshape(
-            batch, time, -1
-        )
-        assert differ.mean() <= case.apart, f"{differ.mean():.3%} of the spikes of {name} differ"
+        spikes = want.sent[name].reshape(batch, time, -1)
+        differ = run.spikes[name].reshape(batch, time, -1) != spikes
+        assert differ.mean() <= apart, f"{differ.mean():.3%} of the spikes of {name} differ"
         same &= ~differ.any(axis=2)
-    # Up to the first spike that differs anywhere in a sample, all that is left is rounding.
     before = np.logical_and.accumulate(same, axis=1)
-    assert before.any()
-    compared = 0
-    for layer in net.layers:
-        if layer.name in want.v and "v" in run.state[layer.name]:
-            got, values = run.state[layer.name]["v"], want.v[layer.name]
-            compared += _near(got, layer.units["v"], values, before, case.near)
+    pairs = [
+        (run.state[layer.name]["v"], layer.units["v"], want.v[layer.name])
+        for layer in net.layers
+        if layer.name in want.v and "v" in run.state[layer.name]
+    ]
     for output in net.outputs:
         unit = net.layer(output.source).units.get(output.source_port, 1.0)
-        values, got = want.outputs[output.name], run.outputs[output.name]
-        compared += _near(got, unit, values, before, case.near)
-    assert compared > 0
-
-
-def _near(got: np.ndarray, unit: Any, values: np.ndarray, before: np.ndarray, near: float) -> int:
-    flat = values.reshape(*values.shape[:2], -1)
-    real = got.reshape(flat.shape) * np.broadcast_to(unit, flat.shape[2:])
-    apart = float(np.abs(real - flat)[before].max())
-    largest = float(np.abs(flat).max())
-    assert apart <= near * largest, f"off by {apart:.4g} of {largest:.4g}"
-    return int(flat[before].size)
+        pairs.append((run.outputs[output.name], unit, want.outputs[output.name]))
+    compared = 0
+    for got, unit, values in pairs:
+        flat = values.reshape(batch, time, -1)
+        real = got.reshape(flat.shape) * np.broadcast_to(unit, flat.shape[2:])
+        error = float(np.abs(real - flat)[before].max(initial=0.0))
+        largest = float(np.abs(flat).max())
+        assert error <= near * largest, f"off by {error:.4g} of {largest:.4g}"
+        compared += flat[before].size
+    return compared
 
 
 def check_worth(case: Case) -> None:
