@@ -19,7 +19,7 @@ from snn2hw.linear import with_weight
 from snn2hw.passes import lower
 from snn2hw.targets.verify import Check, verify_many
 
-LAVA_STEPS = 16
+LAVA_STEPS = 24
 
 by_row = pytest.mark.parametrize("case", CASES, ids=str)
 
