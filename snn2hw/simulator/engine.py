@@ -11,6 +11,8 @@ columns are named in ``plan.py``; all sums are int32, which ``check_registers`` 
 import numpy as np
 from numba import njit, prange
 
+from snn2hw.simulator.vectors import WIDTH, add_four, add_one, add_times
+
 
 @njit(cache=True, nogil=True, _nrt=False)
 def compact(values, mask, index, value):
@@ -146,45 +148,77 @@ def deliver_one_to_one(acc, weights, reached, index, value, count, shift):
         acc[reached[e]] += np.int32(np.int32(weights[e]) * np.int32(value[k])) << shift
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def add_run(acc, weights, n, shift):
-    """A spike's weights to the sums beside each other that they reach."""
-    for r in range(n):
-        acc[r] += np.int32(weights[r]) << shift
+@njit(nogil=True, _nrt=False, forceinline=True)
+def add_runs(acc, to, weights, a, b, c, d, n, clean, together, message, is_spike, shift):
+    """Up to four messages' weights, from ``a``, ``b``, ``c``, ``d`` on, to the n sums from ``to``.
 
-
-@njit(cache=True, nogil=True, _nrt=False)
-def add_run_times(acc, weights, n, shift, message):
-    """As ``add_run``, for a graded message."""
-    for r in range(n):
-        acc[r] += np.int32(np.int32(weights[r]) * message) << shift
+    together: number of messages; clean: whether zeros follow the weights up to a whole vector.
+    """
+    whole = n if clean else n // WIDTH * WIDTH
+    if not is_spike:
+        for r in range(0, whole, WIDTH):
+            add_times(acc, to + r, weights, a + r, message, shift)
+    elif together == 1:
+        for r in range(0, whole, WIDTH):
+            add_one(acc, to + r, weights, a + r, shift)
+    else:
+        for r in range(0, whole, WIDTH):
+            add_four(acc, to + r, weights, a + r, b + r, c + r, d + r, shift)
+    for r in range(whole, n):
+        total = np.int32(weights[a + r]) * message
+        if together > 1:
+            total += np.int32(weights[b + r]) + np.int32(weights[c + r]) + np.int32(weights[d + r])
+        acc[to + r] += total << shift
 
 
 @njit(cache=True, nogil=True, _nrt=False)
 def deliver_convolution(acc, weights, table, shape, index, value, count, shift, is_spike):
-    """Each message to the outputs whose window it lies in; table and shape: see ``links``."""
-    outputs, one_run, step, at_source, at_span, at_row, at_column = shape
-    for k in range(count):
-        s = at_source + 4 * np.int64(index[k])
-        first_weight, first_sum = table[s + 2], table[s + 3]
-        message = np.int32(value[k])
-        span = at_span + 2 * table[s]
-        column = at_column + 3 * table[s + 1]
-        w_column, out_column, taps = table[column], table[column + 1], table[column + 2]
-        for a in range(table[span], table[span + 1]):
-            w = first_weight + table[at_row + 2 * a] + w_column
-            to = first_sum + table[at_row + 2 * a + 1] + out_column
+    """Each message to the outputs whose window it lies in; table and shape: see ``links``.
+
+    Spikes of one place in several channels reach the same sums, so up to four go together.
+    """
+    outputs, one_run, step, at_row, zeros = shape
+    k = 0
+    while k < count:
+        s = 8 * np.int64(index[k])
+        place, a, first_sum, taps = table[s], np.int64(table[s + 1]), table[s + 2], table[s + 3]
+        begin, end, clean = table[s + 4], table[s + 5], table[s + 6]
+        message = np.int32(1) if is_spike else np.int32(value[k])
+        b = c = d = zeros
+        together = 1
+        most = min(count - k, 4) if is_spike and one_run else 1
+        if most > 1 and table[8 * np.int64(index[k + 1])] == place:
+            b, together = np.int64(table[8 * np.int64(index[k + 1]) + 1]), 2
+            if most > 2 and table[8 * np.int64(index[k + 2])] == place:
+                c, together = np.int64(table[8 * np.int64(index[k + 2]) + 1]), 3
+                if most > 3 and table[8 * np.int64(index[k + 3])] == place:
+                    d, together = np.int64(table[8 * np.int64(index[k + 3]) + 1]), 4
+        k += together
+        n = np.int64(taps) * outputs
+        for r in range(begin, end):
+            w = np.int64(table[at_row + 2 * r])
+            to = np.int64(first_sum + table[at_row + 2 * r + 1])
             if one_run:
-                if is_spike:
-                    add_run(acc[to:], weights[w:], taps * outputs, shift)
-                else:
-                    add_run_times(acc[to:], weights[w:], taps * outputs, shift, message)
+                add_runs(
+                    acc,
+                    to,
+                    weights,
+                    a + w,
+                    b + w,
+                    c + w,
+                    d + w,
+                    n,
+                    clean,
+                    together,
+                    message,
+                    is_spike,
+                    shift,
+                )
                 continue
+            w += a
             for _ in range(taps):
-                if is_spike:
-                    add_run(acc[to:], weights[w:], outputs, shift)
-                else:
-                    add_run_times(acc[to:], weights[w:], outputs, shift, message)
+                for q in range(outputs):
+                    acc[to + q] += np.int32(np.int32(weights[w + q]) * message) << shift
                 w += outputs
                 to += step
 

@@ -122,7 +122,8 @@ def engine() -> ModuleType:
     text = source()
     digest = hashlib.sha256(text.encode())
     package = Path(snn2hw.__file__).parent
-    for file in (package / "arithmetic.py", *sorted((package / "neurons").glob("*.py"))):
+    vectors = package / "simulator" / "vectors.py"
+    for file in (vectors, package / "arithmetic.py", *sorted((package / "neurons").glob("*.py"))):
         digest.update(file.read_bytes())
     for part in (numba.__version__, np.__version__, platform.python_version(), platform.node()):
         digest.update(part.encode())

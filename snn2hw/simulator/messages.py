@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from snn2hw.graph import Data, InputFormat, by_input
 from snn2hw.simulator.plan import BYTES, padded
 
 
-def gather(inputs: Sequence[InputFormat], x: Data) -> npt.NDArray[Any]:
+def gather(inputs: Sequence[InputFormat], x: Data, channels: Mapping[str, int]) -> npt.NDArray[Any]:
     """The data of all inputs, (batch, time, padded channels of one after those of the other).
+
+    channels: input -> number of (feature map) channels, for those that are kept channels last.
 
     One byte each where every input's range allows, else four: the engine reads every channel at
     every step. A byte above 127 wraps to a negative one, which the engine's mask undoes.
@@ -23,7 +25,7 @@ def gather(inputs: Sequence[InputFormat], x: Data) -> npt.NDArray[Any]:
     if len(checked) == 1:
         node, data = checked[0]
         small = data.itemsize == 1 and node.bits <= BYTES and data.dtype.kind in "iub"
-        if small and node.n == padded(node.n):
+        if small and node.n == padded(node.n) and node.name not in channels:
             return np.ascontiguousarray(data).view(np.int8)
     dtype = np.int8 if all(node.bits <= BYTES for node in inputs) else np.int32
     width = sum(padded(node.n) for node in inputs)
@@ -32,6 +34,10 @@ def gather(inputs: Sequence[InputFormat], x: Data) -> npt.NDArray[Any]:
     for node, data in checked:
         # By way of 32 bits: a float above 127 has no defined byte.
         whole = data.astype(np.int32) if data.dtype.kind == "f" else data
+        if node.name in channels:
+            # A copy of a transposed view is several times faster than picking by index.
+            maps = whole.reshape(*whole.shape[:2], channels[node.name], -1)
+            whole = np.ascontiguousarray(maps.swapaxes(2, 3)).reshape(whole.shape)
         messages[:, :, first : first + node.n] = whole
         first += padded(node.n)
     return messages

@@ -55,8 +55,9 @@ class Plan:
     sources: offset in the event lists, neurons or channels.
 
     tables, geometry: see ``links``; nonzero: for each synapse and source the non-zero synapses that
-    a message meets, and for a convolution all of them behind; places: layer -> place of each
-    neuron, where a layer is not kept in the order of their numbers.
+    a message meets, and for a convolution all of them behind; places: layer or input ->
+    place of each neuron or channel, where it is not kept in the order of their numbers; channels:
+    input -> feature maps, of those that are kept channels last.
     """
 
     order: tuple[Layer, ...]
@@ -79,6 +80,7 @@ class Plan:
     state_at: dict[tuple[str, str], int]
     spike_bytes: int
     places: dict[str, Ints]
+    channels: dict[str, int]
 
 
 def make_plan(net: FixedPointNetwork) -> Plan:
@@ -194,7 +196,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
             groups.append(synapse)
         head[9] = len(rows)
     depth = 1 + max((s.delay for s in net.synapses), default=0)
-    widest = max((row[1] for row in rows), default=1)
+    widest = max((row[1] for row in rows), default=1) + LANES
     return Plan(
         order=order,
         groups=tuple(groups),
@@ -206,7 +208,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         weights=weights.joined(),
         singles=singles.joined(),
         tables=tables.joined(),
-        geometry=np.array(geometry or [(0,) * 7], dtype=np.int64),
+        geometry=np.array(geometry or [(0,) * 5], dtype=np.int64),
         nonzero=nonzero.joined(),
         params=np.concatenate([*params, np.zeros(1, dtype=np.int32)]),
         start=np.concatenate(start),
@@ -217,7 +219,8 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         out_at=out_at,
         state_at=state_at,
         spike_bytes=at_bit,
-        places={name: places_of(neurons) for name, neurons in kept.items()},
+        places={name: places_of(numbers) for name, numbers in kept.items()},
+        channels=_channels(net),
     )
 
 
@@ -238,10 +241,25 @@ class _Pile(Generic[Scalar]):
         return np.concatenate(self.parts)
 
 
-def _orders(net: FixedPointNetwork) -> dict[str, Ints]:
-    """Layers that a convolution arrives at -> neuron at each place."""
+def _channels(net: FixedPointNetwork) -> dict[str, int]:
+    """Inputs that a convolution of several channels leaves -> number of channels."""
+    inputs = {node.name for node in net.inputs}
     return {
-        s.target: channels_last(s.map)
+        s.source: s.map.input_shape[0]
+        for s in reversed(net.synapses)
+        if isinstance(s.map, Convolution) and s.source in inputs and s.map.input_shape[0] > 1
+    }
+
+
+def _orders(net: FixedPointNetwork) -> dict[str, Ints]:
+    """Layers that a convolution arrives at, and inputs that one leaves -> number at each place."""
+    sizes = {node.name: node.n for node in net.inputs}
+    leaving = {
+        name: channels_last((channels, sizes[name] // channels, 1))
+        for name, channels in _channels(net).items()
+    }
+    return leaving | {
+        s.target: channels_last(s.map.output_shape)
         for s in reversed(net.synapses)
         if isinstance(s.map, Convolution)
     }
@@ -252,7 +270,7 @@ def _kept_map(synapse: Synapse, order: Ints | None) -> LinearMap:
     link = synapse.map
     if not isinstance(link, Convolution):
         return link
-    if order is not None and np.array_equal(channels_last(link), order):
+    if order is not None and np.array_equal(channels_last(link.output_shape), order):
         return link
     if link.n_in * link.n_out > DENSE_MAX:
         raise GraphError(

@@ -43,8 +43,8 @@ def simulate(
     """
     if threads is not None and threads < 1:
         raise ParameterError(f"threads is {threads}; give at least 1")
-    data = gather(net.inputs, x)
     plan = make_plan(net)
+    data = gather(net.inputs, x, plan.channels)
     # Passing over zeros eight at a time pays where most words are empty.
     plan.inputs[:, 4] = data.itemsize == 1 and np.count_nonzero(data) * 16 < data.size
     copies = _copies(net, plan, record)
