@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -18,6 +19,7 @@ from snn2hw.linear import LinearMap
 from snn2hw.neurons.base import FloatArray, IntArray, NeuronModel, PortMap
 
 if TYPE_CHECKING:
+    from snn2hw.simulator.plan import Plan
     from snn2hw.simulator.run import Run
 
 INPUT_PORT = ""
@@ -248,6 +250,13 @@ class FixedPointNetwork:
     source_hash: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The network as the simulator lays it out, made on first use."""
+        from snn2hw.simulator.plan import make_plan
+
+        return make_plan(self)
 
     def layer(self, name: str) -> Layer:
         """The layer of that name (KeyError if there is none)."""

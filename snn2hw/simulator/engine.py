@@ -11,7 +11,7 @@ columns are named in ``plan.py``; all sums are int32, which ``check_registers`` 
 import numpy as np
 from numba import njit, prange
 
-from snn2hw.simulator.vectors import WIDTH, add_four, add_one, add_times
+from snn2hw.simulator.vectors import WIDTH, add_four, add_one, add_times, trailing_zeros
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -40,6 +40,24 @@ def compact_sparse(values, words, mask, busy, index, value):
             index[count] = i
             value[count] = np.int32(values[i]) & mask
             count += values[i] != 0
+    return count
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def compact_spikes(words, packed, index, value):
+    """List the neurons that fired, from words of eight bytes of 0 or 1, and pack them as bits."""
+    count = 0
+    for w in range(words.size):
+        word = np.uint64(words[w])
+        if word == 0:
+            continue
+        # Bit 8 k of the word to bit k of a byte: each product lands on a place of its own.
+        packed[w] = np.uint8((word * np.uint64(0x0102040810204080)) >> np.uint64(56))
+        while word != 0:
+            index[count] = 8 * w + (trailing_zeros(word) >> 3)
+            value[count] = 1
+            count += 1
+            word &= word - np.uint64(1)
     return count
 
 
@@ -256,8 +274,9 @@ def run_sample(
     singles,
     tables,
     geometry,
-    nonzero,
+    met_by,
     params,
+    blocks,
     copies,
     sizes,
     spikes,
@@ -299,12 +318,11 @@ def run_sample(
             counts[source, slot] = c
             act_inputs[k] += c
         for j in range(layers.shape[0]):
-            kind, n, at_state, at_acc, n_in, at_param, at_out, at_fired = layers[j, :8]
+            kind, n, at_state, at_acc, n_in, first_param, at_out, at_fired = layers[j, :8]
             clear(acc[at_acc : at_acc + n_in * n])
             for s in range(layers[j, 8], layers[j, 9]):
-                source, rows, at_row, at_weight, exponent, delay, at_nonzero, message = synapses[s][
-                    :8
-                ]
+                source, rows, at_row, at_weight, exponent = synapses[s, :5]
+                delay, at_met, message = synapses[s, 5:8]
                 link, at_table, at_shape = synapses[s][8:]
                 if delay > t:
                     continue
@@ -346,20 +364,16 @@ def run_sample(
                 act_synapses[s, 0] += count
                 met = 0
                 for e in events:
-                    met += nonzero[at_nonzero + e]
-                act_synapses[s, 1] += met
-                if link == 2:
-                    n_before = sources[source, 1]
-                    met = 0
-                    for e in events:
-                        met += nonzero[at_nonzero + n_before + e]
-                    act_synapses[s, 2] += met
+                    met += met_by[at_met + e]
+                act_synapses[s, 1] += met & 0xFFFFFFFF
+                act_synapses[s, 2] += met >> 32
             wraps, clips, idle = dispatch(
                 kind,
                 n,
                 state[at_state:],
                 acc[at_acc:],
-                params[at_param:],
+                params,
+                blocks[first_param:],
                 out[at_out:],
                 fired[at_fired:],
             )
@@ -371,14 +385,11 @@ def run_sample(
                 at = sources[source, 0] + slot * n_source
                 if is_spike:
                     w = fired_words[at_port // 8 : (at_port + n + 7) // 8]
-                    c = compact_sparse(fired[at_port:], w, -1, busy, index[at:], value[at:])
+                    c = compact_spikes(w, spikes[t, at_bit:], index[at:], value[at:])
                 else:
                     c = compact(out[at_port : at_port + n], -1, index[at:], value[at:])
                 counts[source, slot] = c
                 act_layers[j, 1 if is_spike else 2] += c
-                if is_spike:
-                    for e in index[at : at + c]:
-                        spikes[t, at_bit + (e >> 3)] |= np.uint8(1 << (e & 7))
         for k in range(copies.shape[0]):
             from_out, first, n, to = copies[k]
             for i in range(n):
@@ -398,8 +409,9 @@ def run_batch(
     singles,
     tables,
     geometry,
-    nonzero,
+    met_by,
     params,
+    blocks,
     start,
     copies,
     sizes,
@@ -425,8 +437,9 @@ def run_batch(
             singles,
             tables,
             geometry,
-            nonzero,
+            met_by,
             params,
+            blocks,
             copies,
             sizes,
             spikes[b],

@@ -24,6 +24,7 @@ import snn2hw
 from snn2hw.files import atomic
 from snn2hw.neurons import MODELS
 from snn2hw.neurons.base import NeuronModel
+from snn2hw.simulator.plan import BLOCK
 
 JIT = "@njit(cache=True, nogil=True, _nrt=False)"
 
@@ -39,9 +40,9 @@ from snn2hw.neurons import MODELS
 def layer_source(model: NeuronModel) -> str:
     """The loop over the neurons of a layer of this model, as Python source.
 
-    ``layer_<model>(n, state, acc, param, out, fired)``: flat int32 arrays, one block of n values
-    per state, port, parameter and graded output; fired: int8, a block of whole words per spike
-    output.
+    ``layer_<model>(n, state, acc, param, blocks, out, fired)``: flat int32 arrays, one block of n
+    values per state, port and graded output; of parameters see ``plan.Plan.blocks``; fired: int8, a
+    block of whole words per spike output.
     Returns the numbers of wraps, clips and idle neurons.
 
     Written for LLVM to vectorise: tables are constants of the module (a table among the arguments
@@ -56,29 +57,39 @@ def layer_source(model: NeuronModel) -> str:
     results = [f"n_{name}" for name in states] + [f"o_{output.name}" for output in model.outputs]
     graded = [output.name for output in model.outputs if not output.is_spike]
     spikes = [output.name for output in model.outputs if output.is_spike]
-    blocks = [("state", len(states)), ("acc", len(model.inputs))]
-    blocks += [("param", len(model.params)), ("out", len(graded))]
+    parts = [("state", len(states)), ("acc", len(model.inputs)), ("out", len(graded))]
     lines = [
         f"{model.name}_{name} = MODELS[{model.name!r}].tables[{name!r}]" for name in model.tables
     ]
     lines += [f"step_{model.name} = njit(forceinline=True)(MODELS[{model.name!r}].step)", "", ""]
     lines += [JIT]
-    lines += [f"def layer_{model.name}(n, state, acc, param, out, fired):"]
-    for block, count in blocks:
-        lines += [f"    {block}_{k} = {block}[{k} * n : {k + 1} * n]" for k in range(count)]
+    lines += [f"def layer_{model.name}(n, state, acc, param, blocks, out, fired):"]
     lines += ["    room = (n + 7) // 8 * 8"]
-    lines += [f"    fired_{k} = fired[{k} * room : {k} * room + n]" for k in range(len(spikes))]
-    lines += ["    wraps = clips = idle = np.int32(0)", "    for j in range(n):"]
-    lines += [f"        {name} = np.int64({what})" for name, what in loads]
-    lines += [f"        {', '.join([*results, 'w', 'c'])} = step_{model.name}("]
-    lines += [f"            {argument}," for argument in arguments]
-    lines += ["        )"]
-    lines += [f"        state_{k}[j] = n_{name}" for k, name in enumerate(states)]
-    lines += [f"        out_{k}[j] = o_{name}" for k, name in enumerate(graded)]
-    lines += [f"        fired_{k}[j] = o_{name}" for k, name in enumerate(spikes)]
+    lines += ["    wraps = clips = idle = np.int32(0)"]
+    lines += [f"    for first in range(0, n, {BLOCK}):", f"        size = min({BLOCK}, n - first)"]
+    for part, count in parts:
+        lines += [
+            f"        {part}_{k} = {part}[{k} * n + first : {k} * n + first + size]"
+            for k in range(count)
+        ]
+    for k in range(len(model.params)):
+        lines += [f"        at = blocks[{k}, 0] + blocks[{k}, 1] * first"]
+        lines += [f"        param_{k} = param[at : at + size]"]
+    lines += [
+        f"        fired_{k} = fired[{k} * room + first : {k} * room + first + size]"
+        for k in range(len(spikes))
+    ]
+    lines += ["        for j in range(size):"]
+    lines += [f"            {name} = np.int64({what})" for name, what in loads]
+    lines += [f"            {', '.join([*results, 'w', 'c'])} = step_{model.name}("]
+    lines += [f"                {argument}," for argument in arguments]
+    lines += ["            )"]
+    lines += [f"            state_{k}[j] = n_{name}" for k, name in enumerate(states)]
+    lines += [f"            out_{k}[j] = o_{name}" for k, name in enumerate(graded)]
+    lines += [f"            fired_{k}[j] = o_{name}" for k, name in enumerate(spikes)]
     nothing = " | ".join(name for name, _ in loads)
     for counter, what in (("wraps", "w"), ("clips", "c"), ("idle", f"({nothing}) == 0")):
-        lines += [f"        {counter} = np.int32({counter} + np.int32({what}))"]
+        lines += [f"            {counter} = np.int32({counter} + np.int32({what}))"]
     lines += ["    return wraps, clips, idle", "", ""]
     return "\n".join(lines)
 
@@ -86,10 +97,10 @@ def layer_source(model: NeuronModel) -> str:
 def dispatch_source(models: list[NeuronModel]) -> str:
     """``dispatch(kind, ...)``: the layer function of the model at place ``kind`` in MODELS."""
     lines = [JIT]
-    lines += ["def dispatch(kind, n, state, acc, param, out, fired):"]
+    lines += ["def dispatch(kind, n, state, acc, param, blocks, out, fired):"]
     for k, model in enumerate(models):
         lines += [f"    if kind == {k}:"]
-        lines += [f"        return layer_{model.name}(n, state, acc, param, out, fired)"]
+        lines += [f"        return layer_{model.name}(n, state, acc, param, blocks, out, fired)"]
     nothing = "    return np.int32(0), np.int32(0), np.int32(0)"
     return "\n".join([*lines, nothing, "", ""])
 

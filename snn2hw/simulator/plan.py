@@ -23,6 +23,10 @@ BYTES = 8
 """Bytes in a word. Inputs and spikes are kept as bytes and padded to whole words."""
 
 
+BLOCK = 256
+"""Neurons that a layer's loop takes at a time."""
+
+
 def padded(n: int) -> int:
     """Room for n bytes, in whole words."""
     return -(-n // BYTES) * BYTES
@@ -45,17 +49,19 @@ class Plan:
     """Tables for ``engine.run_batch``; a row is
 
     inputs: first channel, channels with padding, source, mask of a value, whether mostly zero;
-    layers (in evaluation order): kind, n, offset of states, of input sums, number of ports, offset
-    of params, of graded outputs, of spikes, first synapse, end of synapses, first port, end of
-    ports;
+    layers (in evaluation order): kind, n, offset of states, of input sums, number of ports, first
+    row of blocks, offset of graded outputs, of spikes, first synapse, end of synapses, first port,
+    end of ports;
     synapses: source, rows with padding, offset of the sums, offset of weights, exponent, delay,
-    offset of non-zero counts, kind of message, kind of map, offset in tables, row of geometry;
+    offset in met_by, kind of message, kind of map, offset in tables, row of geometry;
     ports (spikes, and messages that somebody hears): offset of values or spikes, source, offset of
     packed spikes, whether it spikes;
-    sources: offset in the event lists, neurons or channels.
+    sources: offset in the event lists, neurons or channels;
+    blocks: of each parameter: offset, and whether neurons differ in it (else ``BLOCK`` equal values
+    stand for all: what is read again and again stays in the cache).
 
-    tables, geometry: see ``links``; nonzero: for each synapse and source the non-zero synapses that
-    a message meets, and for a convolution all of them behind; places: layer or input ->
+    tables, geometry: see ``links``; met_by: for each synapse and source the synapses that a message
+    meets in its upper 32 bits, those with a weight in the lower; places: layer or input ->
     place of each neuron or channel, where it is not kept in the order of their numbers; channels:
     input -> feature maps, of those that are kept channels last.
     """
@@ -71,8 +77,9 @@ class Plan:
     singles: npt.NDArray[np.float32]
     tables: npt.NDArray[np.int32]
     geometry: Table
-    nonzero: npt.NDArray[np.int32]
+    met_by: Table
     params: npt.NDArray[np.int32]
+    blocks: Table
     start: npt.NDArray[np.int32]
     sizes: Table
     bytes_of: dict[str, tuple[int, int]]
@@ -114,13 +121,14 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         inputs.append((channel, padded(node.n), source, mask, 0))
         channel += padded(node.n)
     ports: list[tuple[int, int, int, int]] = []
-    params: list[npt.NDArray[np.int32]] = []
+    params = _Pile(np.int32)
+    blocks: list[tuple[int, int]] = []
     start: list[npt.NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)]
     heads: list[list[int]] = []
     bytes_of: dict[str, tuple[int, int]] = {}
     out_at: dict[tuple[str, str], int] = {}
     state_at: dict[tuple[str, str], int] = {}
-    at_state = at_acc = at_param = at_out = at_fired = at_bit = 0
+    at_state = at_acc = at_out = at_fired = at_bit = 0
     kinds = list(MODELS)
     for layer in order:
         model, n = layer.model, layer.n
@@ -143,19 +151,24 @@ def make_plan(net: FixedPointNetwork) -> Plan:
             state_at[layer.name, state.name] = at_state + k * n
             values = np.asarray(layer.start.get(state.name, np.zeros(n)), dtype=np.int32)
             start.append(values[kept[layer.name]] if layer.name in kept else values)
+        first_param = len(blocks)
         for param in model.params:
             values = np.asarray(layer.params[param.name], dtype=np.int32)
-            params.append(values[kept[layer.name]] if layer.name in kept else values)
+            varies = bool(np.any(values != values[0]))
+            if not varies:
+                values = np.full(BLOCK, values[0], dtype=np.int32)
+            elif layer.name in kept:
+                values = values[kept[layer.name]]
+            blocks.append((params.add(values), int(varies)))
         kind = kinds.index(model.name)
-        head = [kind, n, at_state, at_acc, len(model.inputs), at_param, first_out, first_fired]
+        head = [kind, n, at_state, at_acc, len(model.inputs), first_param, first_out, first_fired]
         heads.append([*head, 0, 0, first_port, len(ports)])
         at_state += len(model.states) * n
         at_acc += len(model.inputs) * n
-        at_param += len(model.params) * n
     rows: list[tuple[int, ...]] = []
     groups: list[Synapse] = []
     weights, singles = _Pile(np.int8), _Pile(np.float32)
-    tables, nonzero = _Pile(np.int32), _Pile(np.int32)
+    tables, met_by = _Pile(np.int32), _Pile(np.int64)
     geometry: list[tuple[int, ...]] = []
     for head, layer in zip(heads, order, strict=True):
         head[8] = len(rows)
@@ -172,12 +185,9 @@ def make_plan(net: FixedPointNetwork) -> Plan:
             link = lay_out(joint, len(synapse.target_ports), before, kept.get(layer.name))
             kind = message_kind(net, synapse)
             single = kind == SINGLE and isinstance(joint, Dense)
-            met = [joint.fan_out_nonzero()]
+            met = joint.fan_out_nonzero() | joint.fan_out() << 32
             if link.kind == CONVOLUTION:
-                met.append(joint.fan_out())
                 geometry.append(link.geometry)
-            if before is not None:
-                met = [counts[before] for counts in met]
             rows.append(
                 (
                     source_of[synapse.source, synapse.source_port],
@@ -186,7 +196,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
                     (singles if single else weights).add(link.weights),
                     synapse.exponent,
                     synapse.delay,
-                    nonzero.add(np.concatenate(met)),
+                    met_by.add(met if before is None else met[before]),
                     kind,
                     link.kind,
                     tables.add(link.table),
@@ -209,8 +219,9 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         singles=singles.joined(),
         tables=tables.joined(),
         geometry=np.array(geometry or [(0,) * 5], dtype=np.int64),
-        nonzero=nonzero.joined(),
-        params=np.concatenate([*params, np.zeros(1, dtype=np.int32)]),
+        met_by=met_by.joined(),
+        params=params.joined(),
+        blocks=np.array(blocks, dtype=np.int64).reshape(-1, 2),
         start=np.concatenate(start),
         sizes=np.array(
             [at_state, at_acc + LANES, at_out, at_fired, filled, depth, widest], dtype=np.int64

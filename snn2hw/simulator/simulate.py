@@ -12,7 +12,7 @@ from snn2hw.errors import DataError, ParameterError
 from snn2hw.graph import Data, FixedPointNetwork
 from snn2hw.simulator.generate import engine
 from snn2hw.simulator.messages import gather
-from snn2hw.simulator.plan import Copy, Plan, make_plan
+from snn2hw.simulator.plan import Copy, Plan
 from snn2hw.simulator.run import (
     Activity,
     LayerActivity,
@@ -43,10 +43,11 @@ def simulate(
     """
     if threads is not None and threads < 1:
         raise ParameterError(f"threads is {threads}; give at least 1")
-    plan = make_plan(net)
+    plan = net.plan
     data = gather(net.inputs, x, plan.channels)
     # Passing over zeros eight at a time pays where most words are empty.
-    plan.inputs[:, 4] = data.itemsize == 1 and np.count_nonzero(data) * 16 < data.size
+    inputs = plan.inputs.copy()
+    inputs[:, 4] = data.itemsize == 1 and np.count_nonzero(data) * 16 < data.size
     copies = _copies(net, plan, record)
     batch, time = data.shape[:2]
     width = max((copy.to + copy.n for copy in copies), default=0)
@@ -62,7 +63,7 @@ def simulate(
         engine().run_batch(
             data,
             data.view(np.int64),
-            plan.inputs,
+            inputs,
             plan.layers,
             plan.synapses,
             plan.ports,
@@ -71,8 +72,9 @@ def simulate(
             plan.singles,
             plan.tables,
             plan.geometry,
-            plan.nonzero,
+            plan.met_by,
             plan.params,
+            plan.blocks,
             plan.start,
             np.array(table, dtype=np.int64).reshape(-1, 4),
             plan.sizes,
@@ -186,8 +188,6 @@ def _activity(
     synapses = []
     for k, synapse in enumerate(plan.groups):
         messages_in, nonzero, met = act_synapses[:, k].T
-        # Where every message meets as many synapses, the engine does not count them.
-        each = {"dense": synapse.map.n_out, "one-to-one": 1}.get(synapse.map.kind, 0)
         if synapse.source in bits:
             width = bits[synapse.source]
         else:
@@ -202,7 +202,7 @@ def _activity(
                 weights=synapse.mantissa.size,
                 weights_nonzero=int(np.count_nonzero(synapse.mantissa)),
                 messages_in=messages_in,
-                synops=messages_in * each + met,
+                synops=met,
                 synops_nonzero=nonzero,
             )
         )

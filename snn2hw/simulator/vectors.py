@@ -1,4 +1,5 @@
-"""Sums of weights into 16 neighbours at once, as vector instructions for compiled code.
+"""What compiled code says outright because Numba has no word for it: sums of 16 neighbours as one
+vector, and the number of zeros behind the last set bit.
 
 A loop over the few channels of a convolution's tap is too short for LLVM's loop vectoriser, which
 spends more on checks and remainders than on the sums. These intrinsics say outright what to add;
@@ -101,3 +102,13 @@ def add_times(typing, acc, to, weights, a, message, shift):
 
     signature = types.void(acc, types.int64, weights, types.int64, types.int32, types.int64)
     return signature, build
+
+
+@intrinsic
+def trailing_zeros(typing, bits):
+    """Zeros below the lowest set bit of a 64-bit integer that is not zero; int64."""
+
+    def build(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), build
