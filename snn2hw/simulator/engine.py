@@ -11,7 +11,7 @@ columns are named in ``plan.py``; all sums are int32, which ``check_registers`` 
 import numpy as np
 from numba import njit, prange
 
-from snn2hw.simulator.vectors import WIDTH, add_four, add_one, add_times, trailing_zeros
+from snn2hw.simulator.vectors import WIDTH, add_four, add_one, add_times, list_bytes
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -27,37 +27,23 @@ def compact(values, mask, index, value):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def compact_sparse(values, words, mask, busy, index, value):
-    """As ``compact``, for bytes that are mostly zero: ``words`` are the same, eight at a time."""
-    full = 0
-    for w in range(words.size):
-        busy[full] = w
-        full += words[w] != 0
-    count = 0
-    for b in range(full):
-        first = np.int64(busy[b]) * 8
-        for i in range(first, first + 8):
-            index[count] = i
-            value[count] = np.int32(values[i]) & mask
-            count += values[i] != 0
+def compact_bytes(values, mask, index, value):
+    """As ``compact``, for bytes in whole vectors; there is room for one behind the list."""
+    count = np.int64(0)
+    for i in range(0, values.size, WIDTH):
+        count += list_bytes(index, value, count, values, i, mask) >> 16
     return count
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def compact_spikes(words, packed, index, value):
-    """List the neurons that fired, from words of eight bytes of 0 or 1, and pack them as bits."""
-    count = 0
-    for w in range(words.size):
-        word = np.uint64(words[w])
-        if word == 0:
-            continue
-        # Bit 8 k of the word to bit k of a byte: each product lands on a place of its own.
-        packed[w] = np.uint8((word * np.uint64(0x0102040810204080)) >> np.uint64(56))
-        while word != 0:
-            index[count] = 8 * w + (trailing_zeros(word) >> 3)
-            value[count] = 1
-            count += 1
-            word &= word - np.uint64(1)
+def compact_spikes(fired, packed, index, value):
+    """As ``compact_bytes``, for neurons that fired (1) or not (0); and pack them as bits."""
+    count = np.int64(0)
+    for i in range(0, fired.size, WIDTH):
+        found = list_bytes(index, value, count, fired, i, np.int32(-1))
+        packed[i // 8] = np.uint8(found & 255)
+        packed[i // 8 + 1] = np.uint8((found >> 8) & 255)
+        count += found >> 16
     return count
 
 
@@ -264,7 +250,6 @@ def deliver(
 @njit(cache=True, nogil=True, _nrt=False)
 def run_sample(
     data,
-    words,
     inputs,
     layers,
     synapses,
@@ -288,8 +273,6 @@ def run_sample(
     acc,
     out,
     fired,
-    fired_words,
-    busy,
     part,
     exact,
     whole,
@@ -297,7 +280,7 @@ def run_sample(
     value,
     counts,
 ):
-    """One sample. data: (time, all input channels), words: the same, eight bytes at a time.
+    """One sample. data: (time, all input channels).
 
     The arrays from ``spikes`` on are written to; those from ``state`` on are work space. Nothing is
     allocated here, so slices need no reference counts (``_nrt=False``), which cost more than they
@@ -307,12 +290,11 @@ def run_sample(
     for t in range(data.shape[0]):
         slot = t % depth
         for k in range(inputs.shape[0]):
-            first, n, source, mask, sparse = inputs[k]
+            first, n, source, mask = inputs[k]
             at = sources[source, 0] + slot * n_source
             now = data[t, first : first + n]
-            if sparse:
-                now_words = words[t, first // 8 : (first + n) // 8]
-                c = compact_sparse(now, now_words, mask, busy, index[at:], value[at:])
+            if data.itemsize == 1:
+                c = compact_bytes(now, np.int32(mask), index[at:], value[at:])
             else:
                 c = compact(now, mask, index[at:], value[at:])
             counts[source, slot] = c
@@ -384,8 +366,8 @@ def run_sample(
                 at_port, source, at_bit, is_spike = ports[p]
                 at = sources[source, 0] + slot * n_source
                 if is_spike:
-                    w = fired_words[at_port // 8 : (at_port + n + 7) // 8]
-                    c = compact_spikes(w, spikes[t, at_bit:], index[at:], value[at:])
+                    f = fired[at_port : at_port + (n + WIDTH - 1) // WIDTH * WIDTH]
+                    c = compact_spikes(f, spikes[t, at_bit:], index[at:], value[at:])
                 else:
                     c = compact(out[at_port : at_port + n], -1, index[at:], value[at:])
                 counts[source, slot] = c
@@ -399,7 +381,6 @@ def run_sample(
 @njit(cache=True, nogil=True, parallel=True)
 def run_batch(
     data,
-    words,
     inputs,
     layers,
     synapses,
@@ -424,10 +405,8 @@ def run_batch(
     """All samples, in parallel: each writes to its own rows of the result arrays."""
     _, n_acc, n_out, n_fired, n_source, depth, widest = sizes
     for b in prange(data.shape[0]):
-        fired = np.zeros(n_fired, dtype=np.int8)
         run_sample(
             data[b],
-            words[b],
             inputs,
             layers,
             synapses,
@@ -450,14 +429,12 @@ def run_batch(
             start.copy(),
             np.zeros(n_acc, dtype=np.int32),
             np.zeros(n_out, dtype=np.int32),
-            fired,
-            fired.view(np.int64),
-            np.zeros(max(words.shape[2], n_fired // 8) + 1, dtype=np.int32),
+            np.zeros(n_fired, dtype=np.int8),
             np.zeros(widest, dtype=np.int16),
             np.zeros(widest, dtype=np.float32),
             np.zeros(widest, dtype=np.int32),
-            # One slot more than a source can fill: compact writes one entry past the last.
-            np.zeros(n_source * depth, dtype=np.int32),
-            np.zeros(n_source * depth, dtype=np.int32),
+            # Lists are written in whole vectors, so there is room for one behind the last.
+            np.zeros(n_source * depth + WIDTH, dtype=np.int32),
+            np.zeros(n_source * depth + WIDTH, dtype=np.int32),
             np.zeros((sources.shape[0], depth), dtype=np.int64),
         )

@@ -24,7 +24,7 @@ import snn2hw
 from snn2hw.files import atomic
 from snn2hw.neurons import MODELS
 from snn2hw.neurons.base import NeuronModel
-from snn2hw.simulator.plan import BLOCK
+from snn2hw.simulator.plan import BLOCK, BYTES
 
 JIT = "@njit(cache=True, nogil=True, _nrt=False)"
 
@@ -42,7 +42,7 @@ def layer_source(model: NeuronModel) -> str:
 
     ``layer_<model>(n, state, acc, param, blocks, out, fired)``: flat int32 arrays, one block of n
     values per state, port and graded output; of parameters see ``plan.Plan.blocks``; fired: int8, a
-    block of whole words per spike output.
+    block of whole vectors per spike output.
     Returns the numbers of wraps, clips and idle neurons.
 
     Written for LLVM to vectorise: tables are constants of the module (a table among the arguments
@@ -64,7 +64,7 @@ def layer_source(model: NeuronModel) -> str:
     lines += [f"step_{model.name} = njit(forceinline=True)(MODELS[{model.name!r}].step)", "", ""]
     lines += [JIT]
     lines += [f"def layer_{model.name}(n, state, acc, param, blocks, out, fired):"]
-    lines += ["    room = (n + 7) // 8 * 8"]
+    lines += [f"    room = (n + {BYTES - 1}) // {BYTES} * {BYTES}"]
     lines += ["    wraps = clips = idle = np.int32(0)"]
     lines += [f"    for first in range(0, n, {BLOCK}):", f"        size = min({BLOCK}, n - first)"]
     for part, count in parts:

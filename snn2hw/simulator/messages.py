@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from snn2hw.errors import DataError
 from snn2hw.graph import Data, InputFormat, by_input
-from snn2hw.simulator.plan import BYTES, padded
+from snn2hw.simulator.plan import BYTE, padded
 
 
 def gather(inputs: Sequence[InputFormat], x: Data, channels: Mapping[str, int]) -> npt.NDArray[Any]:
@@ -22,7 +22,7 @@ def gather(inputs: Sequence[InputFormat], x: Data, channels: Mapping[str, int]) 
     every step. A byte above 127 wraps to a negative one, which the engine's mask undoes.
     """
     checked = [(node, check_messages(node, values)) for node, values in by_input(inputs, x)]
-    dtype = np.int8 if all(node.bits <= BYTES for node in inputs) else np.int32
+    dtype = np.int8 if all(node.bits <= BYTE for node in inputs) else np.int32
     if len(checked) == 1:
         node, data = checked[0]
         small = data.itemsize == 1 and dtype == np.int8

@@ -19,8 +19,11 @@ from snn2hw.topology import evaluation_order
 Table = npt.NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-BYTES = 8
-"""Bytes in a word. Inputs and spikes are kept as bytes and padded to whole words."""
+BYTE = 8
+"""Bits in a byte."""
+
+BYTES = 16
+"""Bytes in a vector. Inputs and spikes are kept as bytes and padded to whole vectors."""
 
 
 BLOCK = 256
@@ -28,7 +31,7 @@ BLOCK = 256
 
 
 def padded(n: int) -> int:
-    """Room for n bytes, in whole words."""
+    """Room for n bytes, in whole vectors."""
     return -(-n // BYTES) * BYTES
 
 
@@ -48,7 +51,7 @@ class Copy:
 class Plan:
     """Tables for ``engine.run_batch``; a row is
 
-    inputs: first channel, channels with padding, source, mask of a value, whether mostly zero;
+    inputs: first channel, channels with padding, source, mask of a value;
     layers (in evaluation order): kind, n, offset of states, of input sums, number of ports, first
     row of blocks, offset of graded outputs, of spikes, first synapse, end of synapses, first port,
     end of ports;
@@ -110,15 +113,16 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         nonlocal filled
         source_of[name, port] = len(sources)
         sources.append((filled, n))
+        # compact writes one entry past the last.
         filled += n + 1
         return source_of[name, port]
 
     inputs, channel = [], 0
     for node in net.inputs:
         # A byte of an unsigned input is read as signed; the mask puts that right.
-        mask = -1 if node.signed or node.bits > BYTES else (1 << BYTES) - 1
+        mask = -1 if node.signed or node.bits > BYTE else (1 << BYTE) - 1
         source = add_source(node.name, INPUT_PORT, node.n)
-        inputs.append((channel, padded(node.n), source, mask, 0))
+        inputs.append((channel, padded(node.n), source, mask))
         channel += padded(node.n)
     ports: list[tuple[int, int, int, int]] = []
     params = _Pile(np.int32)
@@ -139,8 +143,8 @@ def make_plan(net: FixedPointNetwork) -> Plan:
             source = add_source(layer.name, output.name, n) if used else -1
             if output.is_spike:
                 ports.append((at_fired, source, at_bit, 1))
-                bytes_of[layer.name] = (at_bit, (n + 7) // 8)
-                at_bit += (n + 7) // 8
+                bytes_of[layer.name] = (at_bit, padded(n) // BYTE)
+                at_bit += padded(n) // BYTE
                 at_fired += padded(n)
             else:
                 if used:
@@ -210,7 +214,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
     return Plan(
         order=order,
         groups=tuple(groups),
-        inputs=np.array(inputs, dtype=np.int64).reshape(-1, 5),
+        inputs=np.array(inputs, dtype=np.int64).reshape(-1, 4),
         layers=np.array(heads, dtype=np.int64).reshape(-1, 12),
         synapses=np.array(rows, dtype=np.int64).reshape(-1, 11),
         ports=np.array(ports, dtype=np.int64).reshape(-1, 4),

@@ -24,8 +24,8 @@ class SpikeRecord(Mapping[str, npt.NDArray[np.uint8]]):
         shapes: Mapping[str, tuple[int, ...]],
         places: Mapping[str, npt.NDArray[np.int64]],
     ) -> None:
-        """packed: layer -> uint8 (batch, time, ceil(n / 8)), bit k of byte j is the neuron at place
-        8 j + k; places: layer -> place of each neuron, where that is not its number."""
+        """packed: layer -> uint8 (batch, time, at least ceil(n / 8)), bit k of byte j is the neuron
+        at place 8 j + k; places: layer -> place of each neuron, where that is not its number."""
         self.packed = dict(packed)
         self._shapes, self._places = dict(shapes), dict(places)
 

@@ -1,5 +1,5 @@
 """What compiled code says outright because Numba has no word for it: sums of 16 neighbours as one
-vector, and the number of zeros behind the last set bit.
+vector, and the list of the entries of 16 that are not zero.
 
 A loop over the few channels of a convolution's tap is too short for LLVM's loop vectoriser, which
 spends more on checks and remainders than on the sums. These intrinsics say outright what to add;
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 WIDTH = 16
@@ -105,10 +106,32 @@ def add_times(typing, acc, to, weights, a, message, shift):
 
 
 @intrinsic
-def trailing_zeros(typing, bits):
-    """Zeros below the lowest set bit of a 64-bit integer that is not zero; int64."""
+def list_bytes(typing, index, value, count, data, first, mask):
+    """List which of ``data[first:first+16]`` are not zero, behind ``count`` entries of a list.
+
+    int32, int32, int64, int8, int64, int32. Writes their positions to ``index`` and their values,
+    ``& mask``, to ``value``. Returns one bit for each of the 16, and their number times 2**16.
+    """
 
     def build(context, builder, signature, args):
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        byte, wide, word = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+        lanes, places = ir.VectorType(ir.IntType(1), WIDTH), ir.VectorType(wide, WIDTH)
+        zero = ir.Constant(ir.VectorType(byte, WIDTH), [0] * WIDTH)
+        data = _load(
+            builder, _place(context, builder, signature.args[3], args[3], args[4], byte), 1
+        )
+        found = builder.icmp_signed("!=", data, zero)
+        steps = ir.Constant(places, list(range(WIDTH)))
+        position = builder.add(_splat(builder, builder.trunc(args[4], wide), wide), steps)
+        kept = builder.and_(builder.sext(data, places), _splat(builder, args[5], wide))
+        name = f"llvm.masked.compressstore.v{WIDTH}i32"
+        kind = ir.FunctionType(ir.VoidType(), [places, wide.as_pointer(), lanes])
+        store = cgutils.get_or_insert_function(builder.module, kind, name)
+        for k, vector in ((0, position), (1, kept)):
+            array = context.make_array(signature.args[k])(context, builder, args[k])
+            builder.call(store, [vector, builder.gep(array.data, [args[2]]), found])
+        bits = builder.zext(builder.bitcast(found, ir.IntType(WIDTH)), word)
+        number = builder.shl(builder.ctpop(bits), ir.Constant(word, 16))
+        return builder.or_(bits, number)
 
-    return types.int64(types.uint64), build
+    return types.int64(index, value, types.int64, data, types.int64, types.int32), build
