@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from random_networks import KINDS, random_network
+from random_topologies import TOPOLOGIES, random_topology
 from reference import simulate_reference
 
 from snn2hw.errors import DataError
@@ -22,28 +23,33 @@ def recorded_names(net: FixedPointNetwork) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def draw(
+    rng: np.random.Generator, kind: str, *, steps: int, batch: int
+) -> tuple[FixedPointNetwork, dict[str, np.ndarray]]:
+    """A random network and the data of each input, (batch, steps, *shape)."""
+    if kind in TOPOLOGIES:
+        return random_topology(rng, kind, steps=steps, batch=batch)
+    net, x = random_network(rng, kind, steps=steps, batch=batch)
+    return net, {net.input.name: x}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *TOPOLOGIES])
 def test_every_spike_and_state_equals_the_reference(kind: str) -> None:
     rng = np.random.default_rng(11)
     wraps = clips = 0
     for number in range(40):
-        net, x = random_network(rng, kind, steps=30, batch=3)
+        net, x = draw(rng, kind, steps=30, batch=3)
         run, expected = net.run(x, record=recorded_names(net)), simulate_reference(net, x)
         for layer in net.layers:
             where = f"network {number}, layer {layer.name}"
             for name, values in expected.state[layer.name].items():
-                np.testing.assert_array_equal(run.state[layer.name][name], values, where)
-            if layer.name in expected.spikes:
-                np.testing.assert_array_equal(
-                    run.spikes[layer.name], expected.spikes[layer.name], where
-                )
+                got = run.state[layer.name][name].reshape(values.shape)
+                np.testing.assert_array_equal(got, values, where)
             for output in layer.model.outputs:
-                if not output.is_spike:
-                    np.testing.assert_array_equal(
-                        run.state[layer.name][output.name],
-                        expected.sent[layer.name][output.name],
-                        where,
-                    )
+                values = expected.sent[layer.name][output.name]
+                spikes = output.is_spike
+                got = run.spikes[layer.name] if spikes else run.state[layer.name][output.name]
+                np.testing.assert_array_equal(got.reshape(values.shape), values, where)
             overflow = run.overflows[layer.name]
             assert overflow.wraps == expected.wraps[layer.name], where
             assert overflow.clips == expected.clips[layer.name], where
@@ -70,39 +76,42 @@ def test_a_mutant_weight_is_seen() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *TOPOLOGIES])
 def test_counts_equal_brute_force(kind: str) -> None:
     rng = np.random.default_rng(23)
     for _ in range(15):
-        net, x = random_network(rng, kind, steps=20, batch=2)
+        net, x = draw(rng, kind, steps=20, batch=2)
         run, expected = net.run(x), simulate_reference(net, x)
-        steps = x.shape[1]
+        steps = 20
         assert run.activity.steps == steps
-        sent = {(net.input.name, ""): x.reshape(2, steps, -1)}
+        sent = {(name, ""): values.reshape(2, steps, -1) for name, values in x.items()}
         for layer in net.layers:
             for name, values in expected.sent[layer.name].items():
                 sent[layer.name, name] = values
         for group in run.activity.synapses:
             synapse = next(s for s in net.synapses if s.name == group.name)
-            port = "" if synapse.source == net.input.name else synapse.source_port
+            port = "" if synapse.source in x else synapse.source_port
             message = sent[synapse.source, port][:, : max(steps - synapse.delay, 0)] != 0
-            per_source = np.count_nonzero(synapse.mantissa, axis=0)
+            per_source = np.count_nonzero(synapse.map.dense(), axis=0)
+            ones = with_weight(synapse.map, np.ones_like(synapse.mantissa))
+            taps = np.count_nonzero(ones.dense(), axis=0)
             np.testing.assert_array_equal(group.messages_in, message.sum(axis=(1, 2)))
-            np.testing.assert_array_equal(
-                group.synops, message.sum(axis=(1, 2)) * synapse.mantissa.shape[0]
-            )
+            np.testing.assert_array_equal(group.synops, (message @ taps).sum(axis=1))
             np.testing.assert_array_equal(group.synops_nonzero, (message @ per_source).sum(axis=1))
         heard = {(s.source, s.source_port) for s in net.synapses}
         heard |= {(o.source, o.source_port) for o in net.outputs}
         for layer in net.layers:
             activity = run.activity.layer(layer.name)
             np.testing.assert_array_equal(activity.updates, [layer.n * steps] * 2)
+            spikes, messages = np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64)
             for output in layer.model.outputs:
                 count = np.count_nonzero(sent[layer.name, output.name], axis=(1, 2))
-                got = activity.spikes if output.is_spike else activity.messages
-                if not output.is_spike and (layer.name, output.name) not in heard:
-                    count = np.zeros_like(count)  # nobody hears it, so it is not sent
-                np.testing.assert_array_equal(got, count)
+                if output.is_spike:
+                    spikes += count
+                elif (layer.name, output.name) in heard:  # what nobody hears is not sent
+                    messages += count
+            np.testing.assert_array_equal(activity.spikes, spikes)
+            np.testing.assert_array_equal(activity.messages, messages)
 
 
 def test_idle_neurons_are_those_with_nothing_in_and_nothing_kept() -> None:
@@ -117,12 +126,13 @@ def test_idle_neurons_are_those_with_nothing_in_and_nothing_kept() -> None:
 
 
 def test_samples_do_not_know_of_each_other() -> None:
-    for kind in KINDS:
-        net, x = random_network(np.random.default_rng(9), kind, steps=25, batch=4)
+    for kind in (*KINDS, *TOPOLOGIES):
+        net, x = draw(np.random.default_rng(9), kind, steps=25, batch=4)
         names = recorded_names(net)
         together = net.run(x, record=names)
         for b in range(4):
-            alone = net.run(x[b : b + 1], record=names, threads=1)
+            one = {name: values[b : b + 1] for name, values in x.items()}
+            alone = net.run(one, record=names, threads=1)
             for layer, states in together.state.items():
                 for name, values in states.items():
                     np.testing.assert_array_equal(values[b], alone.state[layer][name][0])
@@ -144,9 +154,9 @@ def test_every_model_takes_part_in_the_random_networks() -> None:
     rng = np.random.default_rng(0)
     seen = {
         layer.model.name
-        for kind in KINDS
+        for kind in (*KINDS, *TOPOLOGIES)
         for _ in range(20)
-        for layer in random_network(rng, kind, steps=1)[0].layers
+        for layer in draw(rng, kind, steps=1, batch=1)[0].layers
     }
     assert seen == set(MODELS)
 
