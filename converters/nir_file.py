@@ -9,10 +9,13 @@ wrote otherwise (``snn2hw.converters.nir_repair``).
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nir
+import numpy as np
 
 from snn2hw.converters.hdf5 import Tree, read_tree
 from snn2hw.converters.nir_repair import (
@@ -33,13 +36,66 @@ MAX_NESTING = 16
 def write(path: str | Path, graph: nir.NIRGraph) -> None:
     """Write a graph; the file appears whole or not at all.
 
-    Raises DataError for a bad folder, GraphError for a node's name that HDF5 would take for a path.
+    A bias or v_reset of None is written as zeros and an input shape of None is left out, as the
+    readers of NIR files expect; the graph itself stays as it is.
+
+    Raises DataError for a bad folder, GraphError for a node's name that HDF5 would take for a path
+    and for a parameter that is missing or not numbers.
     """
-    for name in graph.nodes:
-        if "/" in name or name in ("", "."):
-            raise GraphError(f"node {name!r}: a name in a .nir file cannot hold '/'; rename it")
+    ready = _Ready(_complete(graph.to_dict(), ""))
     with atomic(path) as part:
-        nir.write(str(part), graph)
+        nir.write(str(part), ready)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What nir.write asks of a graph."""
+
+    tree: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.tree
+
+
+_LEFT_OUT = ("input_shape", "input_type")
+"""Parameters that nir's files lack where they are not known."""
+
+
+def _complete(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A node as nir's to_dict gives it (a graph: with its nodes), without any None."""
+    whole = dict(entry)
+    if "nodes" in whole:
+        for key in whole["nodes"]:
+            if "/" in key or key in ("", "."):
+                raise GraphError(f"node {key!r}: a name in a .nir file cannot hold '/'; rename it")
+        whole["nodes"] = {
+            key: _complete(node, f"{name}/{key}".lstrip("/"))
+            for key, node in whole["nodes"].items()
+        }
+        return whole
+    where = f"node {name!r} of type {whole['type']}"
+    for key, value in entry.items():
+        if value is None and key in _LEFT_OUT:
+            del whole[key]
+        elif value is None and key == "bias" and whole["weight"] is not None:
+            weight = np.asarray(whole["weight"])
+            size = weight.shape[-2:-1] if whole["type"] == "Affine" else weight.shape[:1]
+            whole[key] = np.zeros(size, weight.dtype)
+        elif value is None and key == "v_reset" and whole["v_threshold"] is not None:
+            whole[key] = np.zeros_like(whole["v_threshold"])
+        elif value is None:
+            raise GraphError(f"{where} has no {key}; give it numbers")
+        elif key not in ("type", "metadata", "padding") and np.asarray(value).dtype.kind in "OUS":
+            raise GraphError(
+                f"{key} of {where} holds {np.asarray(value).dtype}, not numbers; give it numbers"
+            )
+    for key, value in whole.get("metadata", {}).items():
+        if value is None or (np.asarray(value).dtype.kind == "O" and not isinstance(value, dict)):
+            raise GraphError(
+                f"metadata {key!r} of {where} is {value!r}, which a .nir file cannot hold; take "
+                "it out or give it text or numbers"
+            )
+    return whole
 
 
 def read(path: str | Path) -> nir.NIRGraph:

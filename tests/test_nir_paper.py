@@ -26,7 +26,7 @@ ALIGN = 64
 @pytest.fixture(scope="module")
 def folder() -> Path:
     try:
-        return find_data("nir_paper", "from neuromorphs/NIR; beside arabic_speech_commands")
+        return find_data("nir_paper", "the folder paper of neuromorphs/NIR at 7232ada")
     except DataError as error:
         pytest.skip(str(error))
 
