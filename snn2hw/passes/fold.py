@@ -9,6 +9,7 @@ gates and no hop is spent between them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -39,9 +40,28 @@ def fold(graph: DiscreteGraph) -> DiscreteGraph:
     populations = tuple(_with_biases(population) for population in graph.populations)
     return graph.with_note(
         done,
-        populations=(*populations, *folding.relays),
+        populations=tuple(_with_relays(populations, folding)),
         projections=tuple(folding.projections),
     )
+
+
+def _with_relays(populations: tuple[Population, ...], folding: _Folding) -> Iterator[Population]:
+    """All populations, relays in front of the first that hears them."""
+    waiting = {relay.name: relay for relay in folding.relays}
+    into: dict[str, list[str]] = {}
+    for projection in folding.projections:
+        into.setdefault(projection.target, []).append(projection.source)
+
+    def before(name: str) -> Iterator[Population]:
+        for source in into.get(name, []):
+            relay = waiting.pop(source, None)
+            if relay is not None:
+                yield from before(source)
+                yield relay
+
+    for population in populations:
+        yield from before(population.name)
+        yield population
 
 
 class _Folding:

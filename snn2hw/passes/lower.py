@@ -155,9 +155,11 @@ class _Lowering:
         return [source for source, target in self.edges if target == name]
 
     def result(self) -> DiscreteGraph:
-        """Everything, in the order of the graph's nodes."""
+        """Everything, populations in the order in which data pass them."""
         inputs = tuple(InputNode(n, self.shapes.output[n]) for n in self._of_type("Input"))
-        populations = [self._population(name) for name in self._of_type(*NIR_TYPES)]
+        # Shapes were inferred from the inputs onwards.
+        neurons = [name for name in self.shapes.output if self.kinds[name] in NIR_TYPES]
+        populations = [self._population(name) for name in neurons]
         models = {population.name: population.model for population in populations}
         outputs = []
         for name in self._of_type("Output"):
@@ -169,7 +171,7 @@ class _Lowering:
             populations.append(readout)
             outputs.append(OutputNode(name, readout.name, "y"))
         if self.constant is not None:
-            populations.append(self.constant)
+            populations.insert(0, self.constant)
         models |= {population.name: population.model for population in populations}
         heard = {name: model.heard_output.name for name, model in models.items()}
         return DiscreteGraph(
