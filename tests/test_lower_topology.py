@@ -390,3 +390,17 @@ def test_loihi_1_has_no_such_neuron(kind: type) -> None:
     x = np.ones((1, 4, 6), dtype=np.int64)
     with pytest.raises(TargetError, match=r"layer 'neuron': loihi1 has no neuron"):
         snn2hw.quantize(graph, target="loihi1", dt=DT, calibration=x)
+
+
+def test_a_delay_that_rounds_to_nothing_does_not_break_its_loop() -> None:
+    """0.5 dt rounds to no step (halves to even), so the loop's closing edge costs one."""
+    lif = nir.LIF(*(np.full(2, value) for value in (5e-3, 1.0, 0.0, 0.5)))
+    nodes = {
+        "input": nir.Input({"input": np.array([2])}),
+        "l": lif,
+        "d": nir.Delay(np.full(2, 0.5e-3)),
+        "output": nir.Output({"output": np.array([2])}),
+    }
+    edges = [("input", "l"), ("l", "d"), ("d", "l"), ("l", "output")]
+    lowered = lower(nir.NIRGraph(nodes, edges, type_check=False), 1e-3)
+    assert {(p.source, p.delay) for p in lowered.projections} == {("input", 0), ("l", 1)}

@@ -37,7 +37,7 @@ def add_graph(command: argparse.ArgumentParser) -> None:
 
 def add_steps(command: argparse.ArgumentParser) -> None:
     """What NIR does not hold: the time step, how decays are made, what a spike does."""
-    command.add_argument("--dt", type=float, default=1e-3, help="time step in seconds (1e-3)")
+    command.add_argument("--dt", type=seconds, default=1e-3, help="time step in seconds (1e-3)")
     command.add_argument("--method", default="euler", choices=METHODS, help="how decays are made")
     command.add_argument(
         "--reset", default="value", choices=RESETS, help="of neurons whose metadata do not say"

@@ -6,7 +6,7 @@ are not known; ``quantize`` checks those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,21 @@ from snn2hw.neurons import NIR_TYPES
 from snn2hw.passes.balance import balance
 from snn2hw.passes.fold import fold
 from snn2hw.passes.inline import inline
+from snn2hw.passes.lineage import Lineage, trace
 from snn2hw.passes.lower import lower
-from snn2hw.passes.nir_nodes import check_nodes
+from snn2hw.passes.nir_nodes import check_nodes, node_parameters
 from snn2hw.passes.quantize import TARGETS
+from snn2hw.topology import reachable
+
+INSTEAD = {
+    "lif_reset": "let neurons reset to 0 at thresholds of at least 0",
+    "integrator": "use neurons that spike (LIF, CubaLIF, IF)",
+    "threshold": "use neurons that spike and reset (LIF, CubaLIF, IF)",
+    "gpn": "train LIF or CubaLIF neurons instead",
+    "readout": "end in neurons that spike and count their spikes",
+    "relay": "put neurons that spike between the linear nodes",
+}
+"""Neuron model -> what to do where a target lacks it."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +49,29 @@ class Violation:
 
 @dataclass(frozen=True)
 class NodeCheck:
-    """One node of the graph, subgraphs inlined. runs_as: what it becomes, "" where it does not."""
+    """One node of the graph, subgraphs inlined.
+
+    runs_as: what it becomes, "" where it does not; neuron: its neuron model, "" where it is none;
+    synapses: of a linear node, the synapse groups that it is part of.
+    """
 
     name: str
     type: str
     runs_as: str
     violations: tuple[Violation, ...]
+    neuron: str = ""
+    synapses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class GraphCheck:
-    """Result of ``check``. violations: of the graph as a whole and of every node."""
+    """Result of ``check``. violations: of the graph as a whole and of every node; added: layers
+    that are no node of the graph (relays, a constant, readouts)."""
 
     target: str
     nodes: tuple[NodeCheck, ...]
     violations: tuple[Violation, ...]
+    added: tuple[NodeCheck, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -67,27 +87,44 @@ def check(
     reset: str = "value",
 ) -> GraphCheck:
     """Check a NIR graph against a target ("loihi1" or "loihi2"); arguments as ``quantize``."""
+    if target not in TARGETS:
+        known = ", ".join(TARGETS)
+        wrong = Violation("target", "", f"target {target!r}", known, f"choose one of {known}")
+        return GraphCheck(target, (), (wrong,))
     try:
-        nodes, _ = inline(graph)
+        nodes, edges = inline(graph)
     except Snn2hwError as error:
-        return GraphCheck(target, (), (_violation("graph", "", error),))
+        found = _dangling(graph, "") or [
+            _violation("graph", _named(str(error), graph.nodes), error)
+        ]
+        return GraphCheck(target, _rows(graph.nodes, found, {}), tuple(found))
     found = [v for name, node in nodes.items() for v in _node(name, node)]
-    folded = None
+    found = found or _unconnected(nodes, edges)
     if not found:
         try:
             folded = fold(lower(graph, dt, method, reset))
         except Snn2hwError as error:
-            found.append(_violation("graph", _named(str(error), nodes), error))
-    runs_as: dict[str, str] = {}
-    if folded is not None:
-        found += _target(folded, target, nodes)
-        runs_as = _what_becomes(folded, nodes)
+            found = _parameters(nodes, dt, method, reset) if _named(str(error), nodes) else []
+            found = found or [_violation("graph", _named(str(error), nodes), error)]
+        else:
+            lineage = trace(folded, nodes, edges)
+            found = _target(folded, target, nodes, lineage)
+            becomes = _what_becomes(folded, target, nodes, lineage)
+            added = _added(folded, nodes, lineage)
+            return GraphCheck(target, _rows(nodes, found, becomes), tuple(found), added)
+    return GraphCheck(target, _rows(nodes, found, {}), tuple(found))
+
+
+def _rows(
+    nodes: Mapping[str, Any], found: Iterable[Violation], becomes: Mapping[str, NodeCheck]
+) -> tuple[NodeCheck, ...]:
     rows = []
     for name, node in nodes.items():
         own = tuple(v for v in found if v.node == name)
-        what = "" if own else runs_as.get(name, "")
-        rows.append(NodeCheck(name, type(node).__name__, what, own))
-    return GraphCheck(target, tuple(rows), tuple(found))
+        row = becomes.get(name, NodeCheck(name, "", "", ()))
+        runs_as = "" if own else row.runs_as
+        rows.append(NodeCheck(name, type(node).__name__, runs_as, own, row.neuron, row.synapses))
+    return tuple(rows)
 
 
 def _violation(rule: str, node: str, error: Snn2hwError, limit: str = "") -> Violation:
@@ -97,11 +134,50 @@ def _violation(rule: str, node: str, error: Snn2hwError, limit: str = "") -> Vio
 
 
 def _named(message: str, nodes: Mapping[str, Any]) -> str:
-    """The node that an error names first, if it is one of the graph's."""
-    start = min((message.find(repr(name)) for name in nodes if repr(name) in message), default=-1)
-    return next(
-        (name for name in nodes if start >= 0 and message[start:].startswith(repr(name))), ""
-    )
+    """The node that an error names first, in quotes or as a loop's, if it is one of the graph's."""
+    places = {name: message.find(repr(name)) for name in nodes if repr(name) in message}
+    places |= {name: 0 for name in nodes if message.startswith(f"loop {name} -> ")}
+    return min(places, key=lambda name: places[name], default="")
+
+
+def _dangling(graph: Any, prefix: str) -> list[Violation]:
+    """Edges to or from nodes that are not there, in subgraphs too."""
+    found = []
+    for a, b in graph.edges:
+        for end, other in ((a, b), (b, a)):
+            if end not in graph.nodes:
+                node = f"{prefix}{other}" if other in graph.nodes else ""
+                used = f"edge {prefix + a!r} -> {prefix + b!r} names node {prefix + end!r}"
+                hint = "remove the edge or add the node"
+                found.append(Violation("edge", node, used, "nodes of the graph", hint))
+    for name, node in graph.nodes.items():
+        if type(node).__name__ == "NIRGraph" and node is not graph and prefix.count(".") < 16:
+            found += _dangling(node, f"{prefix}{name}.")
+    return found
+
+
+def _unconnected(nodes: Mapping[str, Any], edges: list[tuple[str, str]]) -> list[Violation]:
+    """Every node that no data reach or that reaches no output; ``lower`` names one alone."""
+    ends = {
+        kind: [name for name, node in nodes.items() if type(node).__name__ == kind]
+        for kind in ("Input", "Output")
+    }
+    if not all(ends.values()):
+        return []
+    fed = reachable(ends["Input"], edges)
+    heard = reachable(ends["Output"], [(b, a) for a, b in edges])
+    return [
+        Violation(
+            "graph",
+            name,
+            f"node {name!r} is not connected: no path "
+            + ("from an input leads to it" if name not in fed else "from it leads to an output"),
+            "",
+            "connect or remove it",
+        )
+        for name in nodes
+        if name not in fed or name not in heard
+    ]
 
 
 def _node(name: str, node: Any) -> list[Violation]:
@@ -112,37 +188,65 @@ def _node(name: str, node: Any) -> list[Violation]:
     return []
 
 
-def _target(graph: DiscreteGraph, target: str, nodes: Mapping[str, Any]) -> list[Violation]:
-    if target not in TARGETS:
-        known = ", ".join(TARGETS)
-        return [Violation("target", "", f"target {target!r}", known, f"choose one of {known}")]
+def _parameters(nodes: Mapping[str, Any], dt: float, method: str, reset: str) -> list[Violation]:
+    """Every neuron whose numbers no step of dt can follow; ``lower`` names one alone."""
+    found = []
+    for name, node in nodes.items():
+        model = NIR_TYPES.get(type(node).__name__)
+        if model is None or model.lower is None:
+            continue
+        said = {"reset": reset} | node_parameters(node)
+        try:
+            model.lower(type(node).__name__, said, dt, method)
+        except Snn2hwError as error:
+            what, _, hint = str(error).partition("; ")
+            found.append(Violation("parameter", name, f"node {name!r}: {what}", "", hint))
+    return found
+
+
+def _target(
+    graph: DiscreteGraph, target: str, nodes: Mapping[str, Any], lineage: Lineage
+) -> list[Violation]:
     models = TARGETS[target]
     found = []
     for population in graph.populations:
         name = population.model.name
+        node = lineage.behind.get(population.name, population.name)
         if name not in models:
-            node = population.name if population.name in nodes else ""
-            others = [other for other, has in TARGETS.items() if name in has]
+            others = [f"--target {other}" for other, has in TARGETS.items() if name in has]
+            hints = [*filter(None, [INSTEAD.get(name)]), *(f"use {other}" for other in others)]
             found.append(
                 Violation(
                     "neuron",
                     node,
                     f"layer {population.name!r} is a {name}: {population.model.doc}",
-                    ", ".join(models),
-                    f"use --target {others[0]}" if others else "no target has it",
+                    f"neurons of {target}: {', '.join(models)}",
+                    ", or ".join(hints) or "no target has it",
                 )
             )
         for decay in ("decay_u", "decay_v"):
             largest = float(population.params.get(decay, np.zeros(1)).max())
             if largest > 1.0:
                 what = f"{decay} is {largest:.4g}: dt is longer than a time constant"
-                hint = "use method='exact' or a smaller dt"
-                found.append(Violation("time constant", population.name, what, "1", hint))
+                hint = "use --method exact or a smaller dt"
+                found.append(Violation("time constant", node, what, "1", hint))
     try:
         balance(_skeleton(graph, target))
     except Snn2hwError as error:
-        found.append(_violation("timing", _named(str(error), nodes), error))
+        node = _named(str(error), nodes) or _late(str(error), nodes, lineage)
+        found.append(_violation("timing", node, error))
     return found
+
+
+def _late(message: str, nodes: Mapping[str, Any], lineage: Lineage) -> str:
+    """The node in a synapse group that an error names, a Delay before others."""
+    inside = [
+        name
+        for name, groups in lineage.groups.items()
+        if any(repr(group) in message for group in groups)
+    ]
+    inside.sort(key=lambda name: type(nodes[name]).__name__ != "Delay")
+    return inside[0] if inside else ""
 
 
 def _skeleton(graph: DiscreteGraph, target: str) -> FixedPointNetwork:
@@ -161,18 +265,53 @@ def _skeleton(graph: DiscreteGraph, target: str) -> FixedPointNetwork:
     )
 
 
-def _what_becomes(graph: DiscreteGraph, nodes: Mapping[str, Any]) -> dict[str, str]:
+def _what_becomes(
+    graph: DiscreteGraph, target: str, nodes: Mapping[str, Any], lineage: Lineage
+) -> dict[str, NodeCheck]:
     """What each node becomes, in words."""
     layers = {population.name: population for population in graph.populations}
-    words = {}
+    outputs = {output.name: output.source for output in graph.outputs}
+    rows = {}
     for name, node in nodes.items():
         kind = type(node).__name__
-        if kind in ("Input", "Output"):
-            words[name] = kind.lower()
+        neuron, groups = "", lineage.groups.get(name, ())
+        if kind == "Input":
+            # As quantize has it, which sees the data and refuses others.
+            words = "input of plain spikes" if target == "loihi1" else "input of spikes or values"
+        elif kind == "Output":
+            words = f"output of layer {outputs[name]!r}"
         elif name in layers:
-            words[name] = f"layer of {layers[name].n} {layers[name].model.name} neurons"
-        elif kind in NIR_TYPES:
-            words[name] = "layer"
+            neuron = layers[name].model.name
+            words = f"layer of {layers[name].n} {neuron} neurons"
+            words += f", with the synapses {', '.join(groups)}" if groups else ""
+        elif groups:
+            words = f"part of the synapses {', '.join(groups)}"
         else:
-            words[name] = "part of the synapses of the neurons behind it"
-    return words
+            words = "nothing: no values pass it"
+        rows[name] = NodeCheck(name, kind, words, (), neuron, groups)
+    return rows
+
+
+_FOR = {
+    "relay": "between two linear maps that do not make one, on the way to",
+    "readout": "the sum at",
+    "lif": "fires at every step, for the delayed bias of",
+}
+
+
+def _added(
+    graph: DiscreteGraph, nodes: Mapping[str, Any], lineage: Lineage
+) -> tuple[NodeCheck, ...]:
+    """Layers that are no node of the graph."""
+    return tuple(
+        NodeCheck(
+            p.name,
+            "(added)",
+            f"layer of {p.n} {p.model.name} neurons: {_FOR[p.model.name]} "
+            f"{lineage.behind[p.name]!r}",
+            (),
+            p.model.name,
+        )
+        for p in graph.populations
+        if p.name not in nodes
+    )

@@ -240,12 +240,17 @@ def _delay(node: Any, shape: Shape, dt_s: float) -> LinearPart:
     seconds = _elementwise(node.delay, shape, "delay")
     if np.any(seconds < 0):
         raise ParameterError(f"its delay of {seconds.min():g} s is negative; no node can foresee")
-    steps = np.rint(seconds / dt_s)
+    steps = steps_of(seconds, dt_s)
     if steps.max() > MAX_STEPS:
         raise ParameterError(
             f"its delay of {seconds.max():g} s is {steps.max():g} steps; {MAX_STEPS} are the most"
         )
     return LinearPart(shape, delay=steps.astype(np.int64))
+
+
+def steps_of(seconds: Any, dt_s: float) -> FloatArray:
+    """Seconds as steps, rounded to the nearest (halves to even), not limited."""
+    return np.asarray(np.rint(_floats(seconds) / dt_s))
 
 
 def _pair(node: Any, name: str) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from snn2hw.neurons import MODELS, NIR_TYPES
 from snn2hw.neurons.base import FloatArray
 from snn2hw.neurons.lif import RESETS
 from snn2hw.passes.inline import inline
-from snn2hw.passes.linear_nodes import LINEAR_NODES
+from snn2hw.passes.linear_nodes import LINEAR_NODES, steps_of
 from snn2hw.passes.nir_nodes import check_nodes, node_parameters
 from snn2hw.passes.shapes import Shapes, infer_shapes
 from snn2hw.topology import back_edges, find_loop, reachable
@@ -138,7 +138,7 @@ class _Lowering:
         late = {
             name
             for name in self._of_type("Delay")
-            if np.min(np.asarray(nodes[name].delay, dtype=np.float64), initial=np.inf) >= dt_s / 2
+            if np.min(steps_of(nodes[name].delay, dt_s), initial=np.inf) >= 1
         }
         # By name: where data enter a loop at several nodes, the order that a graph or a file keeps
         # must not decide which edge is late.
