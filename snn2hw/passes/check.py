@@ -25,7 +25,7 @@ from snn2hw.passes.quantize import TARGETS
 from snn2hw.topology import reachable
 
 INSTEAD = {
-    "lif_reset": "let neurons reset to 0 at thresholds of at least 0",
+    "lif_reset": "reset to zero (v_reset = 0, --reset value) at thresholds of at least 0",
     "integrator": "use neurons that spike (LIF, CubaLIF, IF)",
     "threshold": "use neurons that spike and reset (LIF, CubaLIF, IF)",
     "gpn": "train LIF or CubaLIF neurons instead",
@@ -110,7 +110,7 @@ def check(
             lineage = trace(folded, nodes, edges)
             found = _target(folded, target, nodes, lineage)
             becomes = _what_becomes(folded, target, nodes, lineage)
-            added = _added(folded, nodes, lineage)
+            added = _added(folded, nodes, lineage, found)
             return GraphCheck(target, _rows(nodes, found, becomes), tuple(found), added)
     return GraphCheck(target, _rows(nodes, found, {}), tuple(found))
 
@@ -300,18 +300,15 @@ _FOR = {
 
 
 def _added(
-    graph: DiscreteGraph, nodes: Mapping[str, Any], lineage: Lineage
+    graph: DiscreteGraph, nodes: Mapping[str, Any], lineage: Lineage, found: list[Violation]
 ) -> tuple[NodeCheck, ...]:
-    """Layers that are no node of the graph."""
-    return tuple(
-        NodeCheck(
-            p.name,
-            "(added)",
-            f"layer of {p.n} {p.model.name} neurons: {_FOR[p.model.name]} "
-            f"{lineage.behind[p.name]!r}",
-            (),
-            p.model.name,
-        )
-        for p in graph.populations
-        if p.name not in nodes
-    )
+    """Layers that are no node of the graph, with what is found about them."""
+    rows = []
+    for population in graph.populations:
+        name, neuron = population.name, population.model.name
+        if name in nodes:
+            continue
+        own = tuple(v for v in found if v.used.startswith(f"layer {name!r} "))
+        words = f"layer of {population.n} {neuron} neurons: {_FOR[neuron]} {lineage.behind[name]!r}"
+        rows.append(NodeCheck(name, "(added)", "" if own else words, own, neuron))
+    return tuple(rows)
