@@ -10,6 +10,7 @@ torch.nn layers and the tool's own neurons, in float32, in inference mode, on on
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -39,7 +40,7 @@ def layer(kind: str, get: Callable[[str], np.ndarray]) -> nn.Module:
         made = nn.Conv2d(n_in, weight.shape[0], weight.shape[2:], groups=groups, **options)
     else:
         made = nn.Linear(weight.shape[1], weight.shape[0])
-    made.weight, made.bias = nn.Parameter(weight), nn.Parameter(bias)
+    made.weight, made.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
     return made
 
 
@@ -56,6 +57,10 @@ class Snntorch:
             reset_mechanism="zero",
             reset_delay=False,
         )
+
+    def compile(self) -> None:
+        """Let torch.compile make one loop over memory of the neuron's operations."""
+        self.cell = torch.compile(self.cell)
 
     def reset(self) -> None:
         self.cell.reset_mem()
@@ -225,12 +230,14 @@ def main() -> None:
     torch.set_num_threads(1)
     tool, path = sys.argv[1:]
     content = dict(np.load(path))
-    networks: dict[bool, list[Stage]] = {}
-    for channels_last in (False, True):
-        networks[channels_last] = build(tool, content)
-        for is_neuron, stage in networks[channels_last]:
+    networks: dict[tuple[bool, bool], list[Stage]] = {}
+    for channels_last, compiled in itertools.product((False, True), repeat=2):
+        stages = networks[channels_last, compiled] = build(tool, content)
+        for is_neuron, stage in stages:
             if channels_last and not is_neuron:
                 stage.to(memory_format=torch.channels_last)
+            if compiled and is_neuron:
+                stage.compile()
     data: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
         for line in sys.stdin:
@@ -239,7 +246,7 @@ def main() -> None:
                 if request["x"] not in data:
                     data[request["x"]] = torch.from_numpy(np.load(request["x"])).float()
                 x = data[request["x"]][: request.get("samples")]
-                stages = networks[request["channels_last"]]
+                stages = networks[request["channels_last"], request["compiled"]]
                 seconds, output = run(stages, x, request["batch"], request["by_layer"])
                 if "output" in request:
                     np.save(request["output"], output.numpy())
