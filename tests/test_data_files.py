@@ -9,8 +9,9 @@ import nir
 import numpy as np
 import pytest
 
-from snn2hw.data.files import load_data
+from snn2hw.data.files import load_data, load_inputs
 from snn2hw.errors import DataError, FileFormatError
+from snn2hw.graph import InputNode
 
 DT = 1e-3
 
@@ -124,3 +125,75 @@ def test_events_outside_the_network_are_refused(tmp_path: Path) -> None:
             data[0] = values
     with pytest.raises(DataError, match=r"channels up to 9.* and the network has 5"):
         load_data(tmp_path / "a.h5", (5,), DT)
+
+
+SEVERAL = (InputNode("ear", (5,)), InputNode("eye", (2, 2)))
+
+
+def several() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return {"ear": rng.integers(0, 2, (3, 20, 5)), "eye": rng.integers(0, 2, (3, 20, 2, 2))}
+
+
+def assert_several(found: object) -> None:
+    assert isinstance(found, dict)
+    assert set(found) == {"ear", "eye"}
+    for name, values in several().items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_several_inputs_by_name(tmp_path: Path) -> None:
+    x = several()
+    np.savez(tmp_path / "a.npz", y=np.array([1, 0, 2]), other=np.zeros(7), **x)
+    found, labels = load_inputs(tmp_path / "a.npz", SEVERAL, DT)
+    assert_several(found)
+    np.testing.assert_array_equal(labels, [1, 0, 2])
+    flat = x | {"eye": x["eye"].reshape(3, 20, 4)}
+    np.savez(tmp_path / "b.npz", **flat)
+    found, labels = load_inputs(tmp_path / "b.npz", SEVERAL, DT)
+    assert_several(found)
+    assert labels is None
+    nodes = {
+        name: nir.NIRNodeData(observables={"spikes": nir.TimeGriddedData(values, DT)})
+        for name, values in flat.items()
+    }
+    nir.write_data(tmp_path / "n.h5", nir.NIRGraphData(nodes=nodes))
+    found, labels = load_inputs(tmp_path / "n.h5", SEVERAL, DT)
+    assert_several(found)
+    assert labels is None
+
+
+def test_an_input_called_y_is_no_label(tmp_path: Path) -> None:
+    x, y = several()["ear"] + 0.5, several()["ear"][..., :2] + 0.5
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    found, labels = load_inputs(
+        tmp_path / "a.npz", [InputNode("x", (5,)), InputNode("y", (2,))], DT
+    )
+    np.testing.assert_array_equal(found["x"], x)
+    np.testing.assert_array_equal(found["y"], y)
+    assert labels is None
+
+
+def test_files_that_lack_an_input_are_refused(tmp_path: Path) -> None:
+    x = several()
+    np.savez(tmp_path / "a.npz", ear=x["ear"])
+    with pytest.raises(DataError, match="no array 'eye' in it, only ear; name it so"):
+        load_inputs(tmp_path / "a.npz", SEVERAL, DT)
+    np.save(tmp_path / "a.npy", x["ear"])
+    with pytest.raises(DataError, match=r"one array; give an \.npz with one for each input"):
+        load_inputs(tmp_path / "a.npy", SEVERAL, DT)
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        for name in ("times", "units"):
+            file.create_dataset(f"spikes/{name}", (1,), dtype=h5py.vlen_dtype("f8"))
+    with pytest.raises(FileFormatError, match="one recording, and the network has several inputs"):
+        load_inputs(tmp_path / "s.h5", SEVERAL, DT)
+    other = nir_data(tmp_path / "g.h5", nir.TimeGriddedData(x["ear"], DT))
+    with pytest.raises(DataError, match="no data for node 'ear', only for input"):
+        load_inputs(other, SEVERAL, DT)
+
+
+@pytest.mark.parametrize("labels", [np.array(["a", "b", "c"]), np.array([0.5, 1, 2])])
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path, labels: np.ndarray) -> None:
+    np.savez(tmp_path / "a.npz", x=counts(), y=labels)
+    with pytest.raises(DataError, match="labels are not whole numbers; give class indices"):
+        load_data(tmp_path / "a.npz", (5,), DT)

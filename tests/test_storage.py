@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from random_networks import KINDS, random_network
+from random_topologies import random_topology
 
 import snn2hw
-from snn2hw.errors import DataError, FileFormatError, TargetError
-from snn2hw.graph import FixedPointNetwork
+from snn2hw.errors import DataError, FileFormatError, Snn2hwError, TargetError
+from snn2hw.graph import FixedPointNetwork, Layer
 
 
 def assert_same(a: FixedPointNetwork, b: FixedPointNetwork) -> None:
@@ -26,14 +28,22 @@ def assert_same(a: FixedPointNetwork, b: FixedPointNetwork) -> None:
             right.shape,
             right.offset,
         )
-        assert dict(left.units) == dict(right.units)
-        for name, values in left.params.items():
-            np.testing.assert_array_equal(right.params[name], values)
-    for left, right in zip(a.synapses, b.synapses, strict=True):
-        assert left.map.kind == right.map.kind
-        for ours, theirs in ((vars(left), vars(right)), (vars(left.map), vars(right.map))):
-            for key in ours.keys() - {"map"}:
-                np.testing.assert_array_equal(theirs[key], ours[key])
+        for ours, theirs in (
+            (left.params, right.params),
+            (left.units, right.units),
+            (left.start, right.start),
+        ):
+            assert ours.keys() == theirs.keys()
+            for name, values in ours.items():
+                assert np.shape(theirs[name]) == np.shape(values)
+                np.testing.assert_array_equal(theirs[name], values)
+    for one, other in zip(a.synapses, b.synapses, strict=True):
+        assert type(one.map) is type(other.map)
+        assert one.mantissa.dtype == other.mantissa.dtype == np.int8
+        np.testing.assert_array_equal(other.mantissa, one.mantissa)
+        for ours, theirs in ((one, other), (one.map, other.map)):
+            fields = vars(ours).keys() - {"map", "weight"}
+            assert {f: getattr(ours, f) for f in fields} == {f: getattr(theirs, f) for f in fields}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,6 +56,48 @@ def test_a_network_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
         assert_same(net, back)
         for name, spikes in net.run(x).spikes.items():
             np.testing.assert_array_equal(back.run(x).spikes[name], spikes)
+
+
+@pytest.mark.parametrize(("kind", "many"), [("convolution", 8), ("models", 12)])
+def test_every_topology_comes_back_and_computes_the_same(
+    kind: str, many: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(11)
+    seen: set[str] = set()
+    for k in range(many):
+        net, x = random_topology(rng, kind, steps=12)
+        net = replace(net, layers=tuple(with_units(rng, layer) for layer in net.layers))
+        net.save(tmp_path / f"{k}.h5")
+        back = snn2hw.load(tmp_path / f"{k}.h5")
+        assert_same(net, back)
+        ours, theirs = net.run(x), back.run(x)
+        for name, values in ours.outputs.items():
+            np.testing.assert_array_equal(theirs.outputs[name], values)
+        for name, spikes in ours.spikes.items():
+            np.testing.assert_array_equal(theirs.spikes[name], spikes)
+        seen |= {synapse.map.kind for synapse in net.synapses}
+        seen |= {layer.model.name for layer in net.layers}
+        seen |= {"start" for layer in net.layers if layer.start}
+        seen |= {f"{min(len(net.inputs), 2)} inputs", f"{min(len(net.outputs), 2)} outputs"}
+    assert seen >= EVERYTHING[kind], EVERYTHING[kind] - seen
+
+
+EVERYTHING = {
+    "convolution": {"convolution", "dense", "one-to-one", "start"},
+    "models": {
+        *("dense", "one-to-one", "start", "2 inputs", "2 outputs"),
+        *("lif", "lif_reset", "threshold", "integrator", "relay", "readout"),
+    },
+}
+"""What the random networks must have held, lest the test be of nothing."""
+
+
+def with_units(rng: np.random.Generator, layer: Layer) -> Layer:
+    """The layer with a unit for each state, one for all neurons or one for each."""
+    units: dict[str, float | np.ndarray] = {}
+    for k, state in enumerate(layer.model.states):
+        units[state.name] = rng.random(layer.n) if k % 2 == 0 else float(rng.random())
+    return replace(layer, units=units)
 
 
 def saved(folder: Path) -> Path:
@@ -125,3 +177,52 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
         net.save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["net.h5"]
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "message"),
+    [
+        ("start/0/v", np.zeros(1, np.int32), r"start/0/v is int32\(1,\)"),
+        ("units/0/v", np.zeros(3), r"units/0/v is float64\(3,\)"),
+        ("synapses/0", None, "object '0' doesn't exist"),
+    ],
+)
+def test_damaged_states_units_and_kernels_are_named(
+    tmp_path: Path, member: str, value: np.ndarray | None, message: str
+) -> None:
+    path = saved(tmp_path)
+    net = snn2hw.load(path)
+    assert net.layers[0].n not in (1, 3)
+    with h5py.File(path, "r+") as file:
+        if member in file:
+            del file[member]
+        if value is not None:
+            file[member] = value
+    with pytest.raises(FileFormatError, match=message):
+        snn2hw.load(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("stride", [3, 1, 1]),
+        ("groups", 7),
+        ("input_shape", [1, 2, 3]),
+        ("padding", "same"),
+        ("kind", "wavelet"),
+    ],
+)
+def test_a_convolution_that_does_not_fit_is_refused(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    net, _ = random_topology(np.random.default_rng(2), "convolution", steps=2)
+    net.save(tmp_path / "net.h5")
+    with h5py.File(tmp_path / "net.h5", "r+") as file:
+        header = json.loads(file["header"][()])
+        assert header["synapses"][0]["map"]["kind"] == "convolution"
+        header["synapses"][0]["map"][field] = value
+        del file["header"]
+        file["header"] = json.dumps(header)
+    with pytest.raises(Snn2hwError) as caught:
+        snn2hw.load(tmp_path / "net.h5")
+    assert "\n" not in str(caught.value)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -60,13 +61,26 @@ def network_and_data(
     net = load(options.network)
     wanted = options.samples if options.samples is not None else samples
     x, y = data_for(options.data, net.inputs, net.dt_s, wanted)
-    classes = net.size(net.outputs[0].source)
+    check_labels(options.data, y, net.size(net.outputs[0].source))
+    return net, encode(net, x), y
+
+
+def check_labels(path: str, y: Labels | None, classes: int) -> None:
+    """Raise DataError where labels are not among the network's outputs."""
     if y is not None and len(y) and not (y.min() >= 0 and y.max() < classes):
         raise DataError(
-            f"{options.data}: labels run from {y.min()} to {y.max()} and the network has {classes} "
+            f"{path}: labels run from {y.min()} to {y.max()} and the network has {classes} "
             f"outputs; give 0 to {classes - 1}"
         )
-    return net, encode(net, x), y
+
+
+def is_graph(path: str) -> bool:
+    """Whether this is an HDF5 file that holds a NIR graph, as far as a look tells."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "node" in file
+    except OSError:
+        return False
 
 
 def data_for(

@@ -87,6 +87,9 @@ def _network(net: FixedPointNetwork) -> dict[str, Any]:
                 }
                 for s in net.synapses
             ],
+            "Outputs": [
+                {"name": n.name, "layer": n.source, "port": n.source_port} for n in net.outputs
+            ],
         },
         "notes": list(net.notes),
     }

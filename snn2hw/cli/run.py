@@ -13,16 +13,20 @@ from snn2hw.cli.common import (
     accuracy,
     add_json,
     add_steps,
+    check_labels,
     data_for,
+    is_graph,
     network_and_data,
     say,
     show,
     show_json,
     table,
 )
+from snn2hw.errors import DataError
 from snn2hw.executor import execute
 from snn2hw.files import atomic
 from snn2hw.passes import lower
+from snn2hw.storage import load
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -44,12 +48,43 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="run a .nir graph in float64: the same steps without rounding",
     )
     add_steps(command)
+    # None tells what was not given from what was: a network of integers has its own.
+    command.set_defaults(**dict.fromkeys(STEPS))
     add_json(command)
+
+
+STEPS = {"dt": 1e-3, "method": "euler", "reset": "value"}
+"""What ``--float`` alone takes, and what it is unless said."""
 
 
 def main(options: argparse.Namespace) -> int:
     """Run, summarise, write."""
-    return _floats(options) if options.floats else _integers(options)
+    graph = is_graph(options.network)
+    if options.floats:
+        if options.raw:
+            raise DataError("--raw is for networks of integers; leave it out")
+        if not graph and options.network.endswith(".h5"):
+            load(options.network)
+            raise DataError(
+                f"{options.network}: a network of integers; leave --float out, or give the "
+                "MODEL.nir that it was made of"
+            )
+        for name, value in STEPS.items():
+            if getattr(options, name) is None:
+                setattr(options, name, value)
+        return _floats(options)
+    if graph:
+        raise DataError(
+            f"{options.network}: not a network of snn2hw but a graph of floats; give --float, or "
+            "make a network with 'snn2hw quantize'"
+        )
+    given = [f"--{name}" for name in STEPS if getattr(options, name) is not None]
+    if given:
+        raise DataError(
+            f"{', '.join(given)}: for graphs with --float, a network of integers has its own; "
+            "give it to 'snn2hw quantize'"
+        )
+    return _integers(options)
 
 
 def _record(options: argparse.Namespace) -> tuple[str, ...]:
@@ -62,6 +97,7 @@ def _floats(options: argparse.Namespace) -> int:
     graph = read(options.network)
     discrete = lower(graph, options.dt, options.method, options.reset)
     x, labels = data_for(options.data, discrete.inputs, options.dt, options.samples)
+    check_labels(options.data, labels, discrete.population(discrete.outputs[0].source).n)
     run = execute(discrete, x, _record(options))
     mean = run.output.mean(axis=1).reshape(len(run.output), -1)
     arrays = {f"output/{name}": values for name, values in run.outputs.items()}

@@ -44,13 +44,14 @@ def load_data(
     node: str = "input",
     *,
     alone: bool = True,
+    labelled: bool = True,
 ) -> tuple[npt.NDArray[Any], Labels | None]:
     """Data and, where the file has them, labels.
 
     shape: of one time step of the network's input; dt_s: its time step; node: the input's name,
     which NIRData files use; alone: whether it is the network's only one (else an .npz must hold an
-    array of the input's name). Returns (batch, time, *shape) in the file's dtype (event counts are
-    uint16) and int64 (batch,) or None.
+    array of the input's name); labelled: whether ``y`` in an .npz is labels. Returns
+    (batch, time, *shape) in the file's dtype (event counts are uint16) and int64 (batch,) or None.
 
     Raises DataError for a file that is not there or does not fit the network, FileFormatError for
     one that is truncated or of an unknown kind.
@@ -60,7 +61,7 @@ def load_data(
         raise DataError(f"{path}: no such file")
     try:
         if path.suffix in (".npy", ".npz"):
-            x, y = _arrays(path, "x" if alone else node)
+            x, y = _arrays(path, "x" if alone else node, labelled)
         elif h5py.is_hdf5(path):
             x, y = _hdf5(path, int(np.prod(shape)), dt_s, node, alone)
         else:
@@ -83,18 +84,22 @@ def load_inputs(
     """Data for one or several inputs; of several, one array for each, by name.
 
     Several inputs need an .npz with an array of each input's name, or NIRData with a node of each.
+    ``y`` in the .npz is labels, unless an input has that name.
     Raises what ``load_data`` raises.
     """
     if len(inputs) == 1:
         return load_data(path, inputs[0].shape, dt_s, inputs[0].name)
     path, found = Path(path), {}
     y: Labels | None = None
+    labelled = all(node.name != "y" for node in inputs)
     for node in inputs:
-        found[node.name], y = load_data(path, node.shape, dt_s, node.name, alone=False)
+        found[node.name], y = load_data(
+            path, node.shape, dt_s, node.name, alone=False, labelled=labelled
+        )
     return found, y
 
 
-def _arrays(path: Path, name: str) -> tuple[npt.NDArray[Any], Labels | None]:
+def _arrays(path: Path, name: str, labelled: bool) -> tuple[npt.NDArray[Any], Labels | None]:
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         if name != "x":
@@ -105,7 +110,8 @@ def _arrays(path: Path, name: str) -> tuple[npt.NDArray[Any], Labels | None]:
             raise DataError(
                 f"{path}: no array {name!r} in it, only {', '.join(archive)}; name it so"
             )
-        return archive[name], _labels(path, archive["y"]) if "y" in archive else None
+        y = _labels(path, archive["y"]) if labelled and "y" in archive else None
+        return archive[name], y
 
 
 def _hdf5(
@@ -163,6 +169,8 @@ def _nir_data(
 
 
 def _labels(path: Path, values: npt.NDArray[Any]) -> Labels:
+    if np.asarray(values).dtype.kind not in "biuf":
+        raise DataError(f"{path}: labels are not whole numbers; give class indices")
     numbers = np.asarray(values, dtype=np.float64)
     if not np.all(np.isfinite(numbers)) or np.any(numbers != np.rint(numbers)):
         raise DataError(f"{path}: labels are not whole numbers; give class indices")
