@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import nir
 import numpy as np
 import pytest
+from conformance import CASES, EXCLUDED
+from conformance_case import DT, Case
 from graphs import given, graph, li, lif, taken
 
 import snn2hw
 from snn2hw.cli.check import lava_process
 from snn2hw.neurons import MODELS
+from snn2hw.passes import fold
 from snn2hw.passes.check import GraphCheck, NodeCheck, Violation, check
+from snn2hw.passes.linear_nodes import LINEAR_NODES
 from snn2hw.targets.lava.plan import process_of
 
 
@@ -275,3 +281,24 @@ def test_no_input_or_output_and_no_nodes() -> None:
     assert found.used == "the graph has no Input node, so no data can pass"
     (found,) = check(graph({})).violations
     assert found.used == "the graph is empty"
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_case_of_the_suite_is_judged_as_quantize_does(case: Case) -> None:
+    held = case.graph()
+    result = check(held, "loihi2", DT, **case.options)
+    excluded = EXCLUDED.get((case.row, "integer"))
+    assert result.ok == (excluded is None)
+    if excluded is not None:
+        assert re.search(excluded.message, result.violations[0].used)
+        assert result.violations[0].node
+        return
+    folded = fold(snn2hw.lower(held, DT, **case.options))
+    groups = {projection.name: projection for projection in folded.projections}
+    layers = {population.name: population.model.name for population in folded.populations}
+    assert {row.name: row.neuron for row in rows(result).values() if row.neuron} == layers
+    for row in rows(result).values():
+        assert row.runs_as
+        assert set(row.synapses) <= set(groups)
+        if row.type in LINEAR_NODES:
+            assert row.synapses

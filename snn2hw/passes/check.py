@@ -136,7 +136,10 @@ def _violation(rule: str, node: str, error: Snn2hwError, limit: str = "") -> Vio
 def _named(message: str, nodes: Mapping[str, Any]) -> str:
     """The node that an error names first, in quotes or as a loop's, if it is one of the graph's."""
     places = {name: message.find(repr(name)) for name in nodes if repr(name) in message}
-    places |= {name: 0 for name in nodes if message.startswith(f"loop {name} -> ")}
+    if message.startswith("loop "):
+        # Layers of a loop that are no nodes (relays) are passed over.
+        inside = message.removeprefix("loop ").split(" -> ")
+        return next((name for name in inside if name in nodes), "")
     return min(places, key=lambda name: places[name], default="")
 
 
