@@ -56,7 +56,8 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
     known |= {o.name for p in graph.populations for o in p.model.outputs}
     for name in record:
         if name not in known:
-            raise DataError(f"no layer has a state {name!r} to record; there are {sorted(known)}")
+            there = ", ".join(sorted(known))
+            raise DataError(f"no layer has a state {name!r} to record; there are {there}")
     states = {
         p.name: {s.name: np.zeros((batch, p.n)) + p.start.get(s.name, 0.0) for s in p.model.states}
         for p in graph.populations

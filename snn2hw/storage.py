@@ -29,7 +29,7 @@ from snn2hw.graph import (
     OutputNode,
     Synapse,
 )
-from snn2hw.linear import KINDS, LinearMap
+from snn2hw.linear import KINDS, Convolution, LinearMap
 from snn2hw.neurons import MODELS
 
 FORMAT = "snn2hw-fixed-point"
@@ -116,7 +116,7 @@ def load(path: str | Path) -> FixedPointNetwork:
                     f"{remedy}"
                 )
             return _build(json.loads(file["header"][()]), file)
-    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise FileFormatError(
             f"{path}: truncated or damaged ({reason}); write it again with 'snn2hw quantize'"
@@ -154,6 +154,10 @@ def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
         geometry = {key: _tuples(value) for key, value in entry["map"].items()}
         mantissa = _array(file, f"synapses/{k}", geometry.pop("shape"), "i1")
         link = KINDS[geometry.pop("kind")](mantissa, **geometry)
+        if isinstance(link, Convolution) and (
+            min(*link.stride, *link.dilation, link.groups) < 1 or np.min(link.padding) < 0
+        ):
+            raise ValueError(f"synapses {entry['name']!r} have a convolution of no such geometry")
         if (link.n_out, link.n_in) != (rows, sizes[entry["source"]]):
             raise ValueError(f"synapses {entry['name']!r} do not fit their layers")
         entry = {**entry, "target_ports": tuple(entry["target_ports"]), "map": link}

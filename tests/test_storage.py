@@ -206,7 +206,10 @@ def test_damaged_states_units_and_kernels_are_named(
     ("field", "value"),
     [
         ("stride", [3, 1, 1]),
+        ("stride", [0, 1]),
+        ("dilation", [-1, 1]),
         ("groups", 7),
+        ("groups", 0),
         ("input_shape", [1, 2, 3]),
         ("padding", "same"),
         ("kind", "wavelet"),

@@ -59,7 +59,8 @@ def quantize(graph: DiscreteGraph, calibration: Data, target: str = "loihi2") ->
     for population in graph.populations:
         if population.model.name not in TARGETS[target]:
             raise TargetError(
-                f"layer {population.name!r}: {target} has no neuron {population.model.name!r}"
+                f"layer {population.name!r}: {target} has no neuron {population.model.name!r}; "
+                "'snn2hw check' says what to do"
             )
         if population.port_maps:
             raise TargetError(f"layer {population.name!r} has port maps; run the pass fold first")
