@@ -5,9 +5,10 @@
 Networks: the NIR paper's CNN on random spikes of 0.5 to 50 % activity, and PilotNet-LIF's layers
 on Intel's recorded input. Ours runs the integers, from bytes to packed spikes; each framework runs
 float32 tensors that lie ready, in its own environment (.build/tools/NAME), in inference mode, with
-the batch, memory layout and order (step by step or layer by layer) that suit it best. "layers" is
-PyTorch's dense layers without neurons: no framework built on them can be faster. Contestants take
-turns; figures are medians.
+the batch, memory layout and order (step by step or layer by layer) that suit it best. "compiled" is
+the framework with torch.compile on its neurons, which norse tests and the others do not mention; it
+needs a C++ compiler. sinabs gains nothing by it. "layers" is PyTorch's dense layers without
+neurons: no framework built on them can be faster. Contestants take turns; figures are medians.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ import snn2hw
 from snn2hw.errors import DataError
 
 TOOLS = Path(__file__).parents[1] / ".build" / "tools"
-# contestant -> the environment it runs in
+# contestant -> its environment, and whether torch.compile fuses each neuron's operations
 CONTESTANTS = {
-    "norse": "norse",
-    "snntorch": "snntorch",
-    "sinabs": "sinabs",
-    "spikingjelly": "spikingjelly",
-    "layers": "snntorch",
+    "norse": ("norse", False),
+    "norse compiled": ("norse", True),
+    "snntorch": ("snntorch", False),
+    "snntorch compiled": ("snntorch", True),
+    "sinabs": ("sinabs", False),
+    "spikingjelly": ("spikingjelly", False),
+    "spikingjelly compiled": ("spikingjelly", True),
+    "layers": ("snntorch", False),
 }
 ACTIVITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 AIM = 0.02
@@ -102,12 +106,13 @@ class Worker:
     def __init__(self, name: str, network: Path) -> None:
         self.name = name
         self.settings: dict[str, Any] = {}
-        python = TOOLS / CONTESTANTS[name] / "bin" / "python"
+        tool, self.compiled = CONTESTANTS[name]
+        python = TOOLS / tool / "bin" / "python"
         script = Path(__file__).with_name("torch_worker.py")
         environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         environment.pop("PYTHONPATH", None)
         self.process = subprocess.Popen(
-            [python, "-W", "ignore", script, name, network],
+            [python, "-W", "ignore", script, "layers" if name == "layers" else tool, network],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -128,17 +133,19 @@ class Worker:
         return float(reply["seconds"])
 
     def choose(self, x: Path, batches: tuple[int, ...]) -> None:
-        """Take the settings that are fastest, the better of two runs each."""
+        """Take the settings that are fastest; compiled, of the largest batch step by step."""
         seconds = {}
+        orders = (False,) if self.compiled else (False, True)
         for batch, channels_last, by_layer in itertools.product(
-            batches, (False, True), (False, True)
+            batches[-1:] if self.compiled else batches, (False, True), orders
         ):
             settings = {"batch": batch, "channels_last": channels_last, "by_layer": by_layer}
+            settings |= {"compiled": self.compiled}
+            # A few samples one by one say enough of a batch of 1.
+            few = {"samples": min(8, SAMPLES)} if batch == 1 and batches == BATCHES else {}
+            share = few.get("samples", SAMPLES) / SAMPLES
             key = tuple(settings.items())
-            # One sample of batch 1 says enough of it.
-            few = {"samples": 8} if batch == 1 else {}
-            share = 8 / SAMPLES if few and len(batches) > 1 else 1.0
-            seconds[key] = min(self.ask(x, **settings, **few) for _ in range(2)) / share
+            seconds[key] = min(self.ask(x, **settings, **few) for _ in range(4)) / share
         self.settings = dict(min(seconds, key=seconds.__getitem__))
 
 
@@ -146,7 +153,7 @@ class Worker:
 def workers(network: Path) -> Iterator[list[Worker]]:
     with ExitStack() as stack:
         found = []
-        for name, tool in CONTESTANTS.items():
+        for name, (tool, _) in CONTESTANTS.items():
             if not (TOOLS / tool / ".installed").exists():
                 print(f"{name} left out: no environment {tool}; make test-tools", file=sys.stderr)
                 continue
@@ -235,6 +242,7 @@ def race(
             median = {who: float(np.median(t)) for who, t in times[key].items()}
             theirs = {w: t for w, t in median.items() if w not in ("snn2hw", "layers")}
             fastest = min(theirs, key=theirs.__getitem__, default=None)
+            as_they_come = min((t for w, t in theirs.items() if "compiled" not in w), default=0.0)
             ours = median["snn2hw"]
             row = {
                 "network": title,
@@ -245,13 +253,17 @@ def race(
                 "step_us": {who: 1e6 * seconds for who, seconds in median.items()},
                 "fastest": fastest,
                 "ratio": theirs[fastest] / ours if fastest else None,
+                "ratio_uncompiled": as_they_come / ours if fastest else None,
                 "ratio_to_layers": median["layers"] / ours if "layers" in median else None,
                 "differing": agreement | {"snn2hw integers": differing(fixed, floats)},
                 "settings": settings,
             }
             rows.append(row)
             said = ", ".join(f"{who} {seconds * 1e6:.1f}" for who, seconds in median.items())
-            ratio = f"{row['ratio']:.2f} times as fast as {fastest}" if fastest else "alone"
+            ratio = "alone"
+            if fastest:
+                ratio = f"{row['ratio']:.2f} times as fast as {fastest}"
+                ratio += f", {row['ratio_uncompiled']:.2f} times as the fastest not compiled"
             print(f"{title}, {row['activity']:.1%} input: us a step and sample {said}: {ratio}")
     return rows
 
@@ -262,11 +274,15 @@ def cnn() -> list[dict[str, Any]]:
     inputs = {f"{a:g}": random_spikes(shape, a, seed=k) for k, a in enumerate(ACTIVITIES)}
     net = snn2hw.quantize(graph, dt=dt, calibration=inputs[f"{AIM:g}"][:4])
     rows = race("CNN of the NIR paper", graph, dt, net, inputs, f"{AIM:g}", BATCHES)
-    for key in ("ratio", "ratio_to_layers"):
+    contenders = {
+        "ratio": "the fastest framework",
+        "ratio_uncompiled": "the fastest framework not compiled",
+        "ratio_to_layers": "dense layers without neurons",
+    }
+    for key, who in contenders.items():
         if rows[0][key] is None:
             continue
         at = crossing(list(ACTIVITIES), [row[key] for row in rows])
-        who = "the fastest framework" if key == "ratio" else "dense layers without neurons"
         found = f"from {at:.1%} input activity on" if at else f"not up to {ACTIVITIES[-1]:.0%}"
         if rows[0][key] < 1:
             found = "at every activity"

@@ -18,7 +18,7 @@ from snn2hw.linear import Convolution
 
 
 def nir_cnn() -> tuple[nir.NIRGraph, float]:
-    """The graph (three convolutions, two dense layers, 10 506 integrators) and its dt in seconds.
+    """The graph (three convolutions, two dense layers, 8970 integrators) and its dt in seconds.
 
     With r = 1 the integrators count steps, so dt is 1. The file leaves v_reset out; it is read as
     0. Raises DataError where the file is not at hand.

@@ -2,10 +2,11 @@
 
     python benchmarks/scaling.py
 
-A dense layer and a convolution, 10 % of whose inputs fire at a step: larger networks up to 10^6
-operations a step, then more steps, then more samples. The time is that of ``net.run`` as a caller
-sees it, neurons and checks of the data included; beside it the time within the compiled engine.
-The engine is compiled and the plan of each network made before. Sizes take turns; medians.
+10 % of the inputs fire at a step. "longer": one network, first more steps, then more samples;
+"larger": larger networks at first. The time is that of ``net.run`` as a caller sees it, neurons and
+checks of the data included; beside it the time within the compiled engine, and what of it the same
+run takes without any spikes (neurons and lists). The engine is compiled and the plan of each
+network made before. Sizes take turns; medians.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ import snn2hw
 from snn2hw.simulator import generate
 
 ACTIVITY = 0.1
-ROUNDS = 9
+ROUNDS = 5
 SHORT = 20
 """Runs of up to 10^7 operations are repeated so many times in a round; the best round counts."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A run: size of the network (``None`` of it is shared), steps and samples."""
+    """A run: operations that are meant, size of the network, steps and samples."""
 
     total: int
     size: int
@@ -40,22 +41,34 @@ class Size:
     samples: int
 
 
-# Operations a step: 10 % of size * size.
-DENSE = (
-    Size(10**5, 316, 10, 1),
-    Size(10**6, 1000, 10, 1),
-    Size(10**7, 2000, 25, 1),
-    Size(10**8, 2000, 250, 1),
-    Size(10**9, 2000, 250, 10),
-)
-# Channels 16 to 32, kernels 3 x 3: 10 % of 16 * size * size * 288 operations a step.
-CONVOLUTION = (
-    Size(10**5, 8, 4, 1),
-    Size(10**6, 16, 9, 1),
-    Size(10**7, 32, 22, 1),
-    Size(10**8, 48, 98, 1),
-    Size(10**9, 48, 98, 10),
-)
+FAMILIES: dict[str, tuple[str, tuple[Size, ...]]] = {
+    # 10 % of size * size operations a step
+    "dense, longer": (
+        "dense",
+        tuple(
+            Size(10**5 * steps * samples, 1000, steps, samples)
+            for steps, samples in ((1, 1), (10, 1), (100, 1), (100, 10), (100, 100))
+        ),
+    ),
+    "dense, larger": (
+        "dense",
+        (
+            Size(10**5, 316, 10, 1),
+            Size(10**6, 1000, 10, 1),
+            Size(10**7, 2000, 25, 1),
+            Size(10**8, 2000, 250, 1),
+            Size(10**9, 2000, 250, 10),
+        ),
+    ),
+    # kernels 3 x 3 from 16 to 32 channels: 10 % of 16 * size * size * 288 operations a step
+    "convolution, longer": (
+        "convolution",
+        tuple(
+            Size(10**5 * steps * samples, 16, steps, samples)
+            for steps, samples in ((1, 1), (10, 1), (100, 1), (100, 10), (100, 100))
+        ),
+    ),
+}
 
 
 def chain(layer: nir.NIRNode, shape: tuple[int, ...], out: tuple[int, ...]) -> nir.NIRGraph:
@@ -95,6 +108,12 @@ class Clock:
 
         module.run_batch = timed
 
+    def time(self, net: snn2hw.FixedPointNetwork, x: np.ndarray) -> tuple[float, float]:
+        """Seconds of a run, and those of them within the engine."""
+        self.seconds, begin = 0.0, time.perf_counter()
+        net.run(x, threads=1)
+        return time.perf_counter() - begin, self.seconds
+
 
 def measure(
     kind: str,
@@ -106,20 +125,21 @@ def measure(
     for size in sizes:
         graph, shape = make(size.size)
         x = random_spikes((size.samples, size.steps, *shape), ACTIVITY)
-        net = snn2hw.quantize(graph, calibration=x[:1, :10])
+        net = snn2hw.quantize(graph, calibration=random_spikes((1, 10, *shape), ACTIVITY))
         counted = net.run(x, threads=1).activity
         runs.append((size, net, x, counted, []))
     for _ in range(ROUNDS):
         for size, net, x, _, times in runs:
+            silence = np.zeros_like(x)
             tries = []
             for _ in range(SHORT if size.total <= 10**7 else 1):
-                clock.seconds, begin = 0.0, time.perf_counter()
-                net.run(x, threads=1)
-                tries.append((time.perf_counter() - begin, clock.seconds))
+                whole, engine = clock.time(net, x)
+                _, idle = clock.time(net, silence)
+                tries.append((whole, engine, idle))
             times.append(np.median(tries, axis=0))
     rows = []
     for size, _, x, counted, times in runs:
-        whole, engine = np.median(times, axis=0)
+        whole, engine, idle = np.median(times, axis=0)
         updates = int(sum(layer.updates.sum() for layer in counted.layers))
         row = {
             "synapses": kind,
@@ -133,14 +153,18 @@ def measure(
             "seconds": whole,
             "ns_per_synop": whole / counted.synops * 1e9,
             "engine_ns_per_synop": engine / counted.synops * 1e9,
+            "engine_less_silence_ns_per_synop": (engine - idle) / counted.synops * 1e9,
+            "silence_ns_per_update": idle / updates * 1e9,
             "outside_engine_us": (whole - engine) * 1e6,
         }
         rows.append(row)
         print(
             f"{kind} {size.size}, {size.samples} x {size.steps} steps: {counted.synops:.2e} "
             f"operations ({row['synops_per_update']:.0f} a neuron's update), "
-            f"{row['ns_per_synop']:.4f} ns each, {row['engine_ns_per_synop']:.4f} in the engine; "
-            f"{row['outside_engine_us']:.0f} us outside it"
+            f"{row['ns_per_synop']:.4f} ns each, {row['engine_ns_per_synop']:.4f} in the engine, "
+            f"{row['engine_less_silence_ns_per_synop']:.4f} without what silence takes "
+            f"({row['silence_ns_per_update']:.2f} ns an update); "
+            f"{row['outside_engine_us']:.0f} us outside the engine"
         )
     return rows
 
@@ -155,15 +179,13 @@ def main() -> None:
     bench = Bench("scaling", activity=ACTIVITY)
     with one_core():
         clock = Clock()
-        for kind, make, sizes in (
-            ("dense", dense, DENSE),
-            ("convolution", convolution, CONVOLUTION),
-        ):
-            rows = measure(kind, make, sizes, clock)
+        for kind, (name, sizes) in FAMILIES.items():
+            rows = measure(kind, {"dense": dense, "convolution": convolution}[name], sizes, clock)
             print(
-                f"{kind}: cost of a synaptic operation from {rows[0]['synops']:.0e} to "
-                f"{rows[-1]['synops']:.0e} varies by {spread(rows, 'ns_per_synop'):.2f} times, "
-                f"in the engine by {spread(rows, 'engine_ns_per_synop'):.2f} times"
+                f"{kind}: cost of an operation from {rows[0]['synops']:.0e} to "
+                f"{rows[-1]['synops']:.0e} of them varies by {spread(rows, 'ns_per_synop'):.2f} "
+                f"times, in the engine by {spread(rows, 'engine_ns_per_synop'):.2f}, without what "
+                f"silence takes by {spread(rows, 'engine_less_silence_ns_per_synop'):.2f}"
             )
             for row in rows:
                 bench.add(row)

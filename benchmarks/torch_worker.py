@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import sys
 import time
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo
 from torch import nn
 
 Stage = tuple[bool, Any]
@@ -228,6 +230,8 @@ def run(
 
 def main() -> None:
     torch.set_num_threads(1)
+    torch._dynamo.config.recompile_limit = 64  # one version a layer's shape
+    logging.disable(logging.WARNING)
     tool, path = sys.argv[1:]
     content = dict(np.load(path))
     networks: dict[tuple[bool, bool], list[Stage]] = {}
