@@ -124,9 +124,12 @@ class Worker:
         to, back = self.process.stdin, self.process.stdout
         if to is None or back is None:
             raise RuntimeError(f"{self.name}: its worker has no pipes")
-        to.write(json.dumps({"x": str(x), **self.settings, **request}) + "\n")
-        to.flush()
-        line = back.readline()
+        try:
+            to.write(json.dumps({"x": str(x), **self.settings, **request}) + "\n")
+            to.flush()
+            line = back.readline()
+        except OSError:
+            line = ""
         reply = json.loads(line) if line else {"error": "its worker died"}
         if "error" in reply:
             raise RuntimeError(f"{self.name}: {reply['error']}")
