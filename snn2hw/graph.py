@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -55,7 +56,7 @@ class InputNode:
     @property
     def n(self) -> int:
         """Number of channels."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Population:
     @property
     def n(self) -> int:
         """Number of neurons."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class InputFormat:
     @property
     def n(self) -> int:
         """Number of channels."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
     @property
     def low(self) -> int:
@@ -199,7 +200,7 @@ class Layer:
     @property
     def n(self) -> int:
         """Number of neurons."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ class Plan:
     tables: npt.NDArray[np.int32]
     geometry: Table
     met_by: Table
+    weights_nonzero: tuple[int, ...]
     params: npt.NDArray[np.int32]
     blocks: Table
     start: npt.NDArray[np.int32]
@@ -224,6 +225,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         tables=tables.joined(),
         geometry=np.array(geometry or [(0,) * 5], dtype=np.int64),
         met_by=met_by.joined(),
+        weights_nonzero=tuple(int(np.count_nonzero(s.mantissa)) for s in groups),
         params=params.joined(),
         blocks=np.array(blocks, dtype=np.int64).reshape(-1, 2),
         start=np.concatenate(start),

@@ -52,6 +52,35 @@ class SpikeRecord(Mapping[str, npt.NDArray[np.uint8]]):
         return len(self.packed)
 
 
+class Outputs(Mapping[str, npt.NDArray[np.int32]]):
+    """What leaves the network, by the output's name: int32 (batch, time, *shape).
+
+    Graded messages as recorded; spikes are unpacked when asked for, to 32 times their room.
+    """
+
+    def __init__(
+        self,
+        messages: Mapping[str, npt.NDArray[np.int32] | None],
+        sources: Mapping[str, str],
+        spikes: SpikeRecord,
+    ) -> None:
+        """messages: output -> record, or None where it spikes; sources: output -> layer."""
+        self._messages, self._sources, self._spikes = dict(messages), dict(sources), spikes
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.int32]:
+        """One output."""
+        record = self._messages[name]
+        return self._spikes[self._sources[name]].astype(np.int32) if record is None else record
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the outputs, in order."""
+        return iter(self._messages)
+
+    def __len__(self) -> int:
+        """Number of outputs."""
+        return len(self._messages)
+
+
 @dataclass(frozen=True)
 class LayerActivity:
     """What the neurons of one layer did, per sample.

@@ -16,6 +16,7 @@ from snn2hw.simulator.plan import Copy, Plan
 from snn2hw.simulator.run import (
     Activity,
     LayerActivity,
+    Outputs,
     Overflows,
     Run,
     SpikeRecord,
@@ -106,14 +107,9 @@ def simulate(
     }
     shapes = {layer.name: layer.shape for layer in net.layers}
     record_of_spikes = SpikeRecord(packed, shapes, plan.places)
-    outputs = {}
-    for output in net.outputs:
-        if (output.source, output.source_port) in kept:
-            outputs[output.name] = kept[output.source, output.source_port]
-        else:
-            outputs[output.name] = record_of_spikes[output.source].astype(np.int32)
+    messages = {o.name: kept.get((o.source, o.source_port)) for o in net.outputs}
     return Run(
-        outputs=outputs,
+        outputs=Outputs(messages, {o.name: o.source for o in net.outputs}, record_of_spikes),
         spikes=record_of_spikes,
         state=state,
         activity=_activity(net, plan, time, act_inputs, act_layers, act_synapses),
@@ -196,7 +192,7 @@ def _activity(
                 graded=width > 1,
                 message_bits=width,
                 weights=synapse.mantissa.size,
-                weights_nonzero=int(np.count_nonzero(synapse.mantissa)),
+                weights_nonzero=plan.weights_nonzero[k],
                 messages_in=messages_in,
                 synops=met,
                 synops_nonzero=nonzero,
