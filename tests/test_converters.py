@@ -237,13 +237,18 @@ def test_names_that_hdf5_takes_for_paths_are_refused(tmp_path: Path, name: str) 
         snn2hw.write(tmp_path / "m.nir", nir.NIRGraph(renamed, edges, type_check=False))
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
     path = good_file(tmp_path)
     before = path.read_bytes()
     graph = snn2hw.to_nir(stack("lif", 1), (9,))
-    graph.nodes["lif"].tau = object()
-    with pytest.raises(TypeError):
-        snn2hw.write(path, graph)
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("disk on fire")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("h5py.Group.create_dataset", broken)
+        with pytest.raises((OSError, DataError), match="disk on fire"):
+            snn2hw.write(path, graph)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["m.nir"]
     with pytest.raises(DataError, match="cannot write"):
