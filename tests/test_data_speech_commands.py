@@ -20,40 +20,78 @@ def splits():
     return {name: sc.load_digits(name) for name in sc.SPLITS}
 
 
-def plain_log_mel(clip):
-    """The five steps of the module's text, by DFT matrix and hand-made triangles."""
-    padded = np.concatenate([np.zeros(128), clip, np.zeros(128)])
-    window = np.zeros(256)
-    window[28:228] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(200) / 200)
-    dft = np.exp(-2j * np.pi * np.outer(np.arange(129), np.arange(256)) / 256)
+def plain_bands(clip, samples, hann, low_mel):
+    """Power in 40 bands of 100 frames, by DFT matrix and hand-made triangles."""
+    half = samples // 2
+    padded = np.concatenate([np.zeros(half), clip, np.zeros(half)])
+    window = np.zeros(samples)
+    gap = (samples - hann) // 2
+    window[gap : gap + hann] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(hann) / hann)
+    dft = np.exp(-2j * np.pi * np.outer(np.arange(half + 1), np.arange(samples)) / samples)
     power = np.array(
-        [np.abs(dft @ (window * padded[80 * k : 80 * k + 256])) ** 2 for k in range(100)]
+        [np.abs(dft @ (window * padded[80 * k : 80 * k + samples])) ** 2 for k in range(100)]
     )
     # Slaney: 200/3 Hz a mel up to 1 kHz = 15 mel, then 27 mel for a factor of 6.4
-    top = 15 + 27 * np.log(4000 / 1000) / np.log(6.4)
-    mel = np.linspace(0, top, 42)
+    mel = np.linspace(low_mel, 15 + 27 * np.log(4000 / 1000) / np.log(6.4), 42)
     hz = np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
-    bins = np.arange(129) * 8000 / 256
+    bins = np.arange(half + 1) * 8000 / samples
     bands = np.zeros((100, 40))
     for b in range(40):
         low, mid, high = hz[b : b + 3]
         rise, fall = (bins - low) / (mid - low), (high - bins) / (high - mid)
         bands[:, b] = power @ (np.maximum(0, np.minimum(rise, fall)) * 2 / (high - low))
-    log = np.log(bands + 1e-6)
+    return bands
+
+
+def plain_log_mel(clip):
+    """The last two of the five steps of the module's text."""
+    log = np.log(plain_bands(clip, 256, 200, 0.0) + 1e-6)
     return (log[0::2] + log[1::2]) / 2
+
+
+def plain_deltas(clip):
+    """The five steps of log_mel_with_deltas; slopes by least squares, window by window."""
+    power = plain_bands(clip, 240, 240, 20 / (200 / 3))
+    bands = np.log(1 + power / power.max())
+    slope = np.zeros_like(bands)
+    for k in range(100):
+        first = min(max(k - 4, 0), 91)
+        slope[k] = np.polyfit(np.arange(9), bands[first : first + 9], 1)[0]
+    both = np.concatenate([bands, slope], 1)
+    return both / np.sqrt(((both - both.mean(0)) ** 2).mean(0))
+
+
+def chirp():
+    t = np.arange(8000) / 8000
+    clip = 0.3 * np.sin(2 * np.pi * (300 + 900 * t) * t)
+    clip += 0.01 * np.random.default_rng(0).normal(size=8000)
+    clip[:1000] = 0
+    return clip
 
 
 def test_log_mel_equals_its_definition():
     pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
-    t = np.arange(8000) / 8000
-    rng = np.random.default_rng(0)
-    clip = 0.3 * np.sin(2 * np.pi * (300 + 900 * t) * t) + 0.01 * rng.normal(size=8000)
-    clip[:1000] = 0
+    clip = chirp()
     got, wanted = audio.log_mel(clip.astype(np.float32)), plain_log_mel(clip)
     assert got.shape == (50, 40)
     assert got.dtype == np.float32
     assert np.ptp(wanted) > 10
     np.testing.assert_allclose(got, wanted, atol=2e-3)
+
+
+def test_log_mel_with_deltas_equals_its_definition():
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    clip = chirp()
+    got, wanted = audio.log_mel_with_deltas(clip.astype(np.float32)), plain_deltas(clip)
+    assert got.shape == (100, 80)
+    assert got.dtype == np.float32
+    assert np.ptp(wanted, axis=0).min() > 1
+    np.testing.assert_allclose(got, wanted, atol=2e-3)
+    # loudness is divided out, and silence stays silence
+    np.testing.assert_allclose(
+        audio.log_mel_with_deltas(0.25 * clip.astype(np.float32)), got, atol=1e-4
+    )
+    assert not audio.log_mel_with_deltas(np.zeros(8000)).any()
 
 
 def test_log_mel_of_a_tone_peaks_at_its_frequency():
@@ -88,6 +126,33 @@ def test_features_are_standardised_by_the_training_split(splits):
     assert max(np.abs(data.x).max() for data in splits.values()) == 4.0
     # by the training split, not each by its own
     assert np.abs(splits["test"].x.mean((0, 1))).max() > 0.05
+
+
+def test_inputs_of_eprop(splits):
+    data = sc.load_digits_with_deltas("test")
+    assert data.x.shape == (400, 100, 80)
+    assert data.dt_s == 0.01
+    np.testing.assert_array_equal(data.y, splits["test"].y)
+    # each of the four speakers said each digit ten times
+    assert len(set(zip(data.speaker, data.y, data.take, strict=True))) == 400
+    assert set(data.take) == set(range(1, 11))
+    spread = data.x.std(1)
+    assert np.all((spread == 0) | (np.abs(spread - 1) < 1e-3))
+    assert np.mean(spread == 0) < 0.01
+    data.x[:] = 0  # a copy: another caller gets the clips
+    assert sc.load_digits_with_deltas("test").x.any()
+
+
+def test_a_clip_without_a_take_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    write_set(tmp_path, 8000, ".flac")
+    folder = tmp_path / sc.FOLDER
+    (folder / "dataset/two/00000002_NO_01.flac").rename(folder / "dataset/two/b.flac")
+    table = folder / "test.csv"
+    table.write_text(table.read_text().replace("two/00000002_NO_01", "two/b"))
+    monkeypatch.setenv("SNN2HW_DATA", str(tmp_path))
+    with pytest.raises(FileFormatError, match=r"b.flac: its name is not SPEAKER_NO_TAKE"):
+        sc.load_digits_with_deltas("test")
 
 
 def write_set(root, rate, suffix):

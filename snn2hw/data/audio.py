@@ -10,6 +10,8 @@ Definition, for a clip y at 8 kHz, cut or padded with zeros at its end to 8000 s
 4. Natural logarithm of (power + 1e-6).
 5. Mean of each two neighbouring frames: 50 steps of 20 ms.
 
+`log_mel_with_deltas` is the front end of the e-prop experiments, a second one, defined there.
+
 It needs librosa and soundfile, the extra ``[audio]``, which are imported on first use.
 """
 
@@ -35,6 +37,12 @@ FRAMES_PER_STEP = 2
 STEPS = CLIP_SAMPLES // (HOP_SAMPLES * FRAMES_PER_STEP)
 DT_S = HOP_SAMPLES * FRAMES_PER_STEP / RATE_HZ
 POWER_FLOOR = 1e-6
+
+DELTA_WINDOW_SAMPLES = 240
+DELTA_LOW_HZ = 20.0
+DELTA_FRAMES = 9
+DELTA_STEPS = CLIP_SAMPLES // HOP_SAMPLES
+DELTA_DT_S = HOP_SAMPLES / RATE_HZ
 
 
 def read_clip(path: Path) -> NDArray[np.float32]:
@@ -79,28 +87,75 @@ def log_mel(clip: NDArray[np.floating]) -> NDArray[np.float32]:
         DataError: the clip has another shape.
         MissingDependencyError: the [audio] extra is not installed.
     """
-    if clip.shape != (CLIP_SAMPLES,):
-        raise DataError(
-            f"log_mel: the clip has shape {clip.shape}, give ({CLIP_SAMPLES},) at {RATE_HZ} Hz"
-        )
-    power = _import("librosa").stft(
-        np.asarray(clip, dtype=np.float32),
-        n_fft=FFT_SAMPLES,
-        win_length=WINDOW_SAMPLES,
-        hop_length=HOP_SAMPLES,
-        window="hann",
-        center=True,
-        pad_mode="constant",
-    )[:, : STEPS * FRAMES_PER_STEP]
-    bands = _filters() @ (np.abs(power) ** 2)
+    _check_clip(clip, "log_mel")
+    bands = _bands(clip, FFT_SAMPLES, WINDOW_SAMPLES, 0.0)
     steps = np.log(bands + POWER_FLOOR).T.reshape(STEPS, FRAMES_PER_STEP, BANDS).mean(1)
     return np.asarray(steps, dtype=np.float32)
 
 
+def log_mel_with_deltas(clip: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Compute 40 compressed mel bands and their rate of change, the inputs of e-prop.
+
+    The front end of Rostami et al. 2022 (doi 10.3389/fnins.2022.1018006, their code
+    e-prop-on-gsc), whose clips have 16 kHz, at 8 kHz:
+
+    1. 100 frames, frame k centred on sample 80 k (10 ms apart), zeros outside the clip; 240
+       samples (30 ms) under a periodic Hann window; power spectrum, 121 bins.
+    2. 40 triangular filters as above, between 20 and 4000 Hz, give S.
+    3. m = ln(1 + S / max S), the maximum of the clip; S itself where the clip is silent.
+    4. d_k, slope in frame k of a straight line fitted to the 9 frames around k, in units of m per
+       frame; in the first and last 4 frames that of the first and last 9.
+    5. Each of the 80 channels divided by its standard deviation over the clip's frames, where
+       that is not 0.
+
+    Args:
+        clip: (8000,) float, full scale at 1, 8 kHz.
+
+    Returns:
+        (100, 80) float32, dimensionless: m in the first 40 channels, d in the last 40.
+
+    Raises:
+        DataError: the clip has another shape.
+        MissingDependencyError: the [audio] extra is not installed.
+    """
+    _check_clip(clip, "log_mel_with_deltas")
+    power = _bands(clip, DELTA_WINDOW_SAMPLES, DELTA_WINDOW_SAMPLES, DELTA_LOW_HZ)
+    top = power.max()
+    bands = np.log1p(power / top) if top > 0 else power
+    slope = _import("librosa").feature.delta(bands, width=DELTA_FRAMES, order=1)
+    both = np.concatenate([bands, slope]).T
+    spread = both.std(0)
+    return np.asarray(both / np.where(spread > 0, spread, 1), dtype=np.float32)
+
+
+def _check_clip(clip: NDArray[np.floating], where: str) -> None:
+    if clip.shape != (CLIP_SAMPLES,):
+        raise DataError(
+            f"{where}: the clip has shape {clip.shape}, give ({CLIP_SAMPLES},) at {RATE_HZ} Hz"
+        )
+
+
+def _bands(
+    clip: NDArray[np.floating], fft_samples: int, window_samples: int, low_hz: float
+) -> NDArray[np.float32]:
+    """Return the power in each band, (40, 100)."""
+    spectrum = _import("librosa").stft(
+        np.asarray(clip, dtype=np.float32),
+        n_fft=fft_samples,
+        win_length=window_samples,
+        hop_length=HOP_SAMPLES,
+        window="hann",
+        center=True,
+        pad_mode="constant",
+    )[:, : CLIP_SAMPLES // HOP_SAMPLES]
+    bands: NDArray[np.float32] = _filters(fft_samples, low_hz) @ (np.abs(spectrum) ** 2)
+    return bands
+
+
 @cache
-def _filters() -> NDArray[np.float32]:
+def _filters(fft_samples: int, low_hz: float) -> NDArray[np.float32]:
     matrix: NDArray[np.float32] = _import("librosa").filters.mel(
-        sr=RATE_HZ, n_fft=FFT_SAMPLES, n_mels=BANDS, fmin=0.0, fmax=RATE_HZ / 2
+        sr=RATE_HZ, n_fft=fft_samples, n_mels=BANDS, fmin=low_hz, fmax=RATE_HZ / 2
     )
     return matrix
 

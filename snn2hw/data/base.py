@@ -27,6 +27,7 @@ class Dataset:
         dt_s: time between two steps of x, in seconds.
         length: (batch,) int64, steps of each sequence before its padding; None: no padding.
         speaker: (batch,) str, who spoke; None: not known.
+        take: (batch,) int64, which of a speaker's recordings of the class; None: not known.
 
     Raises:
         DataError: the arrays do not fit each other, or a label has no class.
@@ -39,6 +40,7 @@ class Dataset:
     dt_s: float
     length: NDArray[np.int64] | None = field(default=None)
     speaker: NDArray[np.str_] | None = field(default=None)
+    take: NDArray[np.int64] | None = field(default=None)
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -52,7 +54,8 @@ class Dataset:
                 f"{self.name}: labels run from {self.y.min()} to {self.y.max()},"
                 f" give 0 to {len(self.classes) - 1}"
             )
-        for what, values in (("length", self.length), ("speaker", self.speaker)):
+        for what in ("length", "speaker", "take"):
+            values = getattr(self, what)
             if values is not None and values.shape != self.y.shape:
                 raise DataError(
                     f"{self.name}: {what} has shape {values.shape}, give {self.y.shape}"

@@ -55,8 +55,54 @@ def load_digits(split: str) -> Dataset:
         y=labels,
         classes=DIGITS,
         dt_s=audio.DT_S,
-        speaker=np.array([path.name.split("_")[0] for path in files]),
+        speaker=_speakers(files),
+        take=_takes(files),
     )
+
+
+def load_digits_with_deltas(split: str) -> Dataset:
+    """Load the ten digits of a split as the 80 inputs of Rostami et al. 2022, for e-prop.
+
+    Each clip is taken by itself: `audio.log_mel_with_deltas`, 2 ms a clip.
+
+    Args:
+        split: "train", "val" or "test".
+
+    Returns:
+        Dataset with x float32 (1800, 600 or 400, 100, 80), dimensionless, dt_s 0.01, y the digit,
+        speaker the number in the file name, take 1 to 10: each speaker said each digit ten times.
+
+    Raises:
+        DataError: an unknown split, or the data are not at hand.
+        FileFormatError: a csv, a clip or the name of one that cannot be read.
+        MissingDependencyError: the [audio] extra is not installed.
+    """
+    check_split(split, SPLITS, FOLDER)
+    root = find_data(FOLDER, HOW)
+    files, labels = _list_digits(root, split)
+    return Dataset(
+        name=f"{FOLDER}/digits_with_deltas/{split}",
+        x=_features_with_deltas(root, split).copy(),
+        y=labels,
+        classes=DIGITS,
+        dt_s=audio.DELTA_DT_S,
+        speaker=_speakers(files),
+        take=_takes(files),
+    )
+
+
+def _speakers(files: list[Path]) -> NDArray[np.str_]:
+    return np.array([path.name.split("_")[0] for path in files])
+
+
+def _takes(files: list[Path]) -> NDArray[np.int64]:
+    takes = []
+    for path in files:
+        number = path.stem.rpartition("_")[2]
+        if not (number.isascii() and number.isdigit()):
+            raise FileFormatError(f"{path}: its name is not SPEAKER_NO_TAKE, rename it so")
+        takes.append(int(number))
+    return np.array(takes, dtype=np.int64)
 
 
 @lru_cache(maxsize=1)
@@ -72,6 +118,13 @@ def _features(root: Path, split: str) -> NDArray[np.float32]:
     """Return (clips, 50, 40); 1.4 ms a clip, so that only this process keeps them."""
     files, _ = _list_digits(root, split)
     return np.stack([audio.log_mel(audio.read_clip(path)) for path in files])
+
+
+@lru_cache(maxsize=len(SPLITS))
+def _features_with_deltas(root: Path, split: str) -> NDArray[np.float32]:
+    """Return (clips, 100, 80), kept by this process alone, as those above."""
+    files, _ = _list_digits(root, split)
+    return np.stack([audio.log_mel_with_deltas(audio.read_clip(path)) for path in files])
 
 
 def _list_digits(root: Path, split: str) -> tuple[list[Path], NDArray[np.int64]]:
