@@ -47,5 +47,49 @@ class GPN(nir.ir.NIRNode):  # type: ignore[misc]
         self.output_type = {"output": np.array([columns // 2])}
 
 
-EXTENSIONS: dict[str, type[nir.ir.NIRNode]] = {"GPN": GPN}
+@dataclass(eq=False)
+class ALIF(nir.ir.NIRNode):  # type: ignore[misc]
+    """Adaptive leaky integrate-and-fire neuron of e-prop, a model in discrete time.
+
+    One value for all neurons or an array of the layer's shape, float64: alpha and rho (what a step
+    keeps of v and of a), v_threshold, beta, input_gain, adaptation_gain, refractory (whole steps).
+    One for the node: adaptive_reset (0 or 1), dt (seconds of a step). Per step, for input x::
+
+        a <- rho a + adaptation_gain z;    A = v_threshold + beta a       z of the step before
+        v <- alpha v + input_gain x - z R;    R = A if adaptive_reset else v_threshold
+        z <- v > A, and no spike in the last ``refractory`` steps
+
+    Sources: Bellec et al. 2020 (Nat. Commun. 11:3625): input_gain 1 or 1 - alpha, adaptation_gain
+    1, adaptive_reset 0, and beta 0 for a LIF; Rostami et al. 2022 (Front. Neurosci. 16:1018006):
+    1 - alpha, 1 - rho and 1. Raises GraphError if the shapes do not fit each other.
+    """
+
+    alpha: npt.NDArray[np.floating]
+    rho: npt.NDArray[np.floating]
+    v_threshold: npt.NDArray[np.floating]
+    beta: npt.NDArray[np.floating]
+    input_gain: npt.NDArray[np.floating]
+    adaptation_gain: npt.NDArray[np.floating]
+    refractory: npt.NDArray[np.floating]
+    adaptive_reset: float
+    dt: float
+
+    def __post_init__(self) -> None:
+        """Check the shapes and set the node's input and output type."""
+        shape: tuple[int, ...] = ()
+        for name in (*_EACH, *_ONE):
+            value = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
+            if value.size != 1 and (name in _ONE or (shape and value.shape != shape)):
+                wanted = "one value" if name in _ONE else f"{shape} as others, or one value"
+                raise GraphError(f"ALIF: {name} has shape {value.shape}; give {wanted}")
+            shape = shape if value.size == 1 else value.shape
+            setattr(self, name, float(value.ravel()[0]) if name in _ONE else value)
+        self.input_type = {"input": np.array(shape or (1,))}
+        self.output_type = {"output": np.array(shape or (1,))}
+
+
+_EACH = ("alpha", "rho", "v_threshold", "beta", "input_gain", "adaptation_gain", "refractory")
+_ONE = ("adaptive_reset", "dt")
+
+EXTENSIONS: dict[str, type[nir.ir.NIRNode]] = {"GPN": GPN, "ALIF": ALIF}
 """Type name in the file -> node class."""

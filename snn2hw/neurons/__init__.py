@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snn2hw.neurons.alif import ALIF
 from snn2hw.neurons.base import NeuronModel
 from snn2hw.neurons.gpn import GPN
 from snn2hw.neurons.integrator import INTEGRATOR
@@ -12,7 +13,8 @@ from snn2hw.neurons.relay import RELAY
 from snn2hw.neurons.threshold import THRESHOLD
 
 MODELS: dict[str, NeuronModel] = {
-    model.name: model for model in (LIF, LIF_RESET, INTEGRATOR, THRESHOLD, GPN, READOUT, RELAY)
+    model.name: model
+    for model in (LIF, LIF_RESET, ALIF, INTEGRATOR, THRESHOLD, GPN, READOUT, RELAY)
 }
 
 NIR_TYPES: dict[str, NeuronModel] = {

@@ -26,6 +26,7 @@ from snn2hw.topology import reachable
 
 INSTEAD = {
     "lif_reset": "reset to zero (v_reset = 0, --reset value) at thresholds of at least 0",
+    "alif": "train LIF or CubaLIF neurons instead",
     "integrator": "use neurons that spike (LIF, CubaLIF, IF)",
     "threshold": "use neurons that spike and reset (LIF, CubaLIF, IF)",
     "gpn": "train LIF or CubaLIF neurons instead",

@@ -35,7 +35,7 @@ from snn2hw.topology import back_edges, evaluation_order
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "loihi1": ("lif",),
-    "loihi2": ("lif", "lif_reset", "integrator", "threshold", "gpn", "readout", "relay"),
+    "loihi2": ("lif", "lif_reset", "alif", "integrator", "threshold", "gpn", "readout", "relay"),
 }
 """Target -> neuron models that it runs. Loihi 1 has CUBA-LIF neurons and plain spikes alone (Davies
 et al. 2018); Loihi 2 runs neuron programs and sends graded spikes."""
