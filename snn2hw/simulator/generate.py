@@ -1,27 +1,19 @@
 """From the neuron models to a compiled engine: layer loops around each model's one ``step``.
 
-The generated module is a file in the user's cache, named by a hash of everything it depends on, so
-that Numba's own cache beside it can never be stale, and a person can read what is compiled.
+The generated module is a file in the user's cache (``snn2hw.compiled``), so that a person can read
+what is compiled.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import platform
-import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-import numba
 import numba.extending
-import numpy as np
-import platformdirs
 
 import snn2hw
-from snn2hw.files import atomic
+from snn2hw.compiled import load
 from snn2hw.neurons import MODELS
 from snn2hw.neurons.base import NeuronModel
 from snn2hw.simulator.plan import BLOCK, BYTES
@@ -130,33 +122,6 @@ def engine() -> ModuleType:
     for model in MODELS.values():
         if isinstance(model.step, FunctionType):
             _make_jitable(model.step, done)
-    text = source()
-    digest = hashlib.sha256(text.encode())
     package = Path(snn2hw.__file__).parent
-    vectors = package / "simulator" / "vectors.py"
-    for file in (vectors, package / "arithmetic.py", *sorted((package / "neurons").glob("*.py"))):
-        digest.update(file.read_bytes())
-    for part in (numba.__version__, np.__version__, platform.python_version(), platform.node()):
-        digest.update(part.encode())
-    name = f"snn2hw_engine_{digest.hexdigest()[:16]}"
-    folder = Path(platformdirs.user_cache_dir("snn2hw")) / "engines"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = _write(folder / f"{name}.py", text)
-    except OSError:
-        # A read-only home: compile again in every process.
-        path = _write(Path(tempfile.mkdtemp(prefix="snn2hw-")) / f"{name}.py", text)
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load the generated engine {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _write(path: Path, text: str) -> Path:
-    if not path.is_file():
-        with atomic(path) as part:
-            part.write_text(text, encoding="utf-8")
-    return path
+    files = [package / "simulator" / "vectors.py", package / "arithmetic.py"]
+    return load("engine", source(), [*files, *sorted((package / "neurons").glob("*.py"))])
