@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import conformance_alif
 import conformance_chains
 import conformance_nodes
 import conformance_topology
@@ -24,7 +25,12 @@ from snn2hw.passes import fold, lower
 from snn2hw.simulator import Run
 from snn2hw.targets.verify import recorded_names
 
-CASES = (*conformance_nodes.CASES, *conformance_topology.CASES, *conformance_chains.CASES)
+CASES = (
+    *conformance_nodes.CASES,
+    *conformance_alif.CASES,
+    *conformance_topology.CASES,
+    *conformance_chains.CASES,
+)
 CASE_OF = {case.row: case for case in CASES}
 
 EXECUTORS = {

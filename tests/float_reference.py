@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-NEURONS = ("I", "LI", "CubaLI", "IF", "LIF", "CubaLIF", "Threshold", "GPN")
+NEURONS = ("I", "LI", "CubaLI", "IF", "LIF", "CubaLIF", "Threshold", "GPN", "ALIF")
 GRADED = ("I", "LI", "CubaLI")
 
 Edge = tuple[str, str]
@@ -83,6 +83,7 @@ class _Simulation:
         self.batch = len(next(iter(data.values())))
         self.known: dict[tuple[str, int], np.ndarray] = {}
         self.state: dict[tuple[str, str], np.ndarray] = {}
+        self.spikes_of: dict[str, list[np.ndarray]] = {}
         self.kinds = {name: type(node).__name__ for name, node in self.nodes.items()}
         self.before = {name: sorted(a for a, b in self.edges if b == name) for name in self.nodes}
 
@@ -128,6 +129,8 @@ class _Simulation:
         """One step of a neuron that gets ``a``; what it sends."""
         if kind == "GPN":
             return self.gpn(name, node, a)
+        if kind == "ALIF":
+            return self.alif(name, node, a)
         shape = _shape(node)
         a = a.reshape(self.batch, *shape) if np.prod(shape) > 1 else a
         if kind == "Threshold":
@@ -160,8 +163,29 @@ class _Simulation:
         self.state[name, "v"] = np.where(s, 0.0, h) + np.tanh(b)
         return s.astype(np.float64)
 
+    def alif(self, name: str, node: Any, x: np.ndarray) -> np.ndarray:
+        """Bellec et al. 2020 with gains, refractoriness and reset as our node has them; all spikes
+        are remembered, and v is that of the moment of the spike."""
+        x = x.reshape(self.batch, *_shape(node)) if np.prod(_shape(node)) > 1 else x
+        spikes = self.spikes_of.setdefault(name, [])
+        z = spikes[-1] if spikes else np.zeros_like(x)
+        a = self.state.get((name, "a"), np.zeros_like(x))
+        v = self.state.get((name, "v"), np.zeros_like(x))
+        a = node.rho * a + node.adaptation_gain * z
+        level = node.v_threshold + node.beta * a
+        v = node.alpha * v + node.input_gain * x
+        v = v - z * (level if node.adaptive_reset else node.v_threshold)
+        ages = range(len(spikes), 0, -1)
+        held = (s * (age <= node.refractory) for age, s in zip(ages, spikes, strict=True))
+        fired = ((v > level) & (sum(held, np.zeros_like(x)) == 0)).astype(np.float64)
+        spikes.append(fired)
+        self.state[name, "a"], self.state[name, "v"] = a, v
+        return fired
+
 
 def _shape(node: Any) -> tuple[int, ...]:
+    if hasattr(node, "adaptive_reset"):
+        return tuple(int(k) for k in node.output_type["output"])
     for name in ("threshold", "v_leak", "r"):
         if hasattr(node, name):
             return np.shape(getattr(node, name))

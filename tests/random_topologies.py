@@ -19,7 +19,7 @@ from snn2hw.passes.balance import balance
 
 TOPOLOGIES = ("convolution", "models")
 
-HIDDEN = ("lif", "lif_reset", "threshold", "integrator", "relay")
+HIDDEN = ("lif", "lif_reset", "alif", "threshold", "integrator", "relay")
 
 Source: TypeAlias = InputFormat | Layer
 Shape: TypeAlias = tuple[int, ...]

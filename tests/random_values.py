@@ -94,6 +94,19 @@ def _lif_reset_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
     }
 
 
+def _alif_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
+    return {
+        "decay_v": _mix(rng, n, [0, 4096], rng.integers(0, 4097, n)),
+        "decay_b": _mix(rng, n, [0, 65536], 2 ** rng.integers(0, 17, n)),
+        "threshold": _mix(rng, n, [-TOP, 0, TOP], rng.integers(-(2**12), 2**20, n)),
+        "bias": _mix(rng, n, [-TOP, TOP, 0, 0, 0, 0], rng.integers(-(2**16), 2**17, n)),
+        "jump": _mix(rng, n, [-TOP, 0, TOP], rng.integers(-(2**12), 2**20, n)),
+        "b_shift": _mix(rng, n, [0, 23], rng.integers(0, 8, n)),
+        "refractory": _mix(rng, n, [0, TOP - 1], rng.integers(0, 6, n)),
+        "adaptive_reset": rng.integers(0, 2, n),
+    }
+
+
 def _integrator_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
     return _decays(rng, n) | {
         "bias": _mix(rng, n, [-TOP, TOP, 0, 0, 0, 0], rng.integers(-(2**16), 2**16, n)),
@@ -117,6 +130,7 @@ BUILD = {
     "gpn": _gpn_params,
     "readout": _readout_params,
     "lif_reset": _lif_reset_params,
+    "alif": _alif_params,
     "integrator": _integrator_params,
     "threshold": _threshold_params,
     "relay": _relay_params,

@@ -79,6 +79,23 @@ def lif_reset(
     return {"u": u, "v": after}, {"s": s.astype(np.int64)}, wraps, clips + more
 
 
+def alif(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray) -> tuple[Any, ...]:
+    """See the equations at the top of neurons/alif.py."""
+    z = state["wait"] == p["refractory"] + 1
+    b, clips_b = clip24(
+        div_toward_zero(state["b"] * (65536 - p["decay_b"]), 16) + np.where(z, p["jump"], 0)
+    )
+    adaptation = np.floor_divide(2 * b + 2 ** p["b_shift"], 2 * 2 ** p["b_shift"])
+    limit, clips_limit = clip24(p["threshold"] + adaptation)
+    taken = np.where(p["adaptive_reset"] == 1, limit, p["threshold"])
+    kept = div_toward_zero(state["v"] * (4096 - p["decay_v"]), 12)
+    v, clips_v = clip24(kept + 64 * a + p["bias"] - np.where(z, taken, 0))
+    s = np.logical_and(v > limit, state["wait"] < 2)
+    left = np.where(state["wait"] > 0, state["wait"] - 1, state["wait"])
+    new = {"v": v, "b": b, "wait": np.where(s, p["refractory"] + 1, left)}
+    return new, {"s": s.astype(np.int64)}, 0, clips_b + clips_limit + clips_v
+
+
 def integrator(
     p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray
 ) -> tuple[Any, ...]:
@@ -142,6 +159,7 @@ def readout(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarra
 STEPS = {
     "lif": lif,
     "lif_reset": lif_reset,
+    "alif": alif,
     "integrator": integrator,
     "threshold": threshold,
     "gpn": gpn,

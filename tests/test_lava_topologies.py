@@ -49,8 +49,8 @@ def test_random_topologies_agree_in_every_spike_message_and_state() -> None:
             seen[f"{layer.model.name} clips"] += run.overflows[layer.name].clips > 0
     kinds = ("dense", "sparse", "conv")
     processes = [f"{kind}{what}" for kind in kinds for what in ("", " delayed", " rounded")]
-    fires = [f"{model} fires" for model in ("lif", "lif_reset", "threshold")]
-    clips = [f"{model} clips" for model in ("lif_reset", "integrator", "relay")]
+    fires = [f"{model} fires" for model in ("lif", "lif_reset", "alif", "threshold")]
+    clips = [f"{model} clips" for model in ("lif_reset", "alif", "integrator", "relay")]
     others = ["graded", "several inputs", "several outputs", "states to start with"]
     wanted = [*processes, *fires, *clips, *others]
     assert min(seen[name] for name in wanted) >= 5, seen

@@ -62,8 +62,7 @@ from snn2hw.neurons.membrane import ALIGN, REGISTER_MAX, UNITY, finest_current, 
 SLOW_BITS = 16
 """Fraction bits of the adaptation's decay: 12 would round a time constant of 1,500 steps by 9 %."""
 
-WAIT_BITS = 8
-REFRACTORY_MAX = (1 << (WAIT_BITS - 1)) - 2
+REFRACTORY_MAX = REGISTER_MAX - 1
 """Most steps of refractoriness: the register counts from one more."""
 
 NODE_PARAMS = (
@@ -104,7 +103,7 @@ def step(
     v_wide = kept + (a << ALIGN) + bias - fired * reset
     v = saturate(v_wide, STATE_BITS)
     s = (v > adapted) & (wait <= 1)
-    wait = select(s, refractory + 1, wait - (wait > 0))
+    wait = select(s, refractory + 1, select(wait > 0, wait - 1, wait))
     clips = (b != b_wide) * 1 + (adapted != adapted_wide) * 1 + (v != v_wide) * 1
     return v, b, wait, s, 0, clips
 
@@ -228,7 +227,7 @@ ALIF = NeuronModel(
     states=(
         State("v", STATE_BITS, "membrane potential, before the spike's reset; clips"),
         State("b", STATE_BITS, "adaptation, in units of v / 2^b_shift; clips"),
-        State("wait", WAIT_BITS, "refractory + 1 after a spike, counting down"),
+        State("wait", STATE_BITS, "refractory + 1 after a spike, counting down"),
     ),
     params=(
         Param("decay_v", 0, UNITY, "potential lost per step, /4096"),
