@@ -31,7 +31,7 @@ GRADES: Mapping[str, str] = {
 
 UNITS = (
     "1", "B", "bit", "Hz", "V", "W", "s", "bit/s", "B/s", "cycle", "cycle/event", "cycle/neuron",
-    "cycle/packet", "event/s", "op/s", "m2", "gate", "format",
+    "cycle/packet", "event/s", "op/s", "J/cycle", "m2", "format",
 )  # fmt: skip
 """SI units of figures, and counts; "format" goes with a text."""
 

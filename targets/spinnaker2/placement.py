@@ -8,17 +8,23 @@ the neuron is (placement by post-synaptic neuron), so packets alone cross betwee
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+
 from snn2hw.errors import TargetError
+from snn2hw.neurons.base import FloatArray
 from snn2hw.passes.check import Violation
 from snn2hw.targets.spec import TargetSpec
-from snn2hw.targets.spinnaker2 import split
+from snn2hw.targets.spinnaker2 import limits, split
 
 STACK = "stack and heap"
 """Purpose of the bytes that every PE in use gives away, whatever it holds."""
+
+WORST, MEASURED = "worst case", "measured"
+"""The two cases of traffic and timing: every neuron sends at every step, or as in a run."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,8 @@ class Demand:
 
     neurons: how many the layer has; per_neuron, per_part: bytes for each neuron held, and once on
     every PE that holds some of the layer; packets_per_neuron: sent; spread: over all PEs evenly,
-    or else on as few as it fits, the emptiest PE first.
+    or else on as few as it fits, the emptiest PE first; per_block: bytes for each block of
+    ``block`` consecutive neurons (a feature map) of which the PE holds some.
     """
 
     layer: str
@@ -38,26 +45,41 @@ class Demand:
     cycles_per_part: float
     packets_per_neuron: float
     spread: bool
+    block: int = 1
+    per_block: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def neuron_bytes(self) -> int:
-        """Bytes of one neuron."""
-        return sum(self.per_neuron.values())
+    @cached_property
+    def _sums(self) -> tuple[int, int, int]:
+        neuron, part, block = self.per_neuron, self.per_part, self.per_block
+        return sum(neuron.values()), sum(part.values()), sum(block.values())
 
-    @property
-    def part_bytes(self) -> int:
-        """Bytes of a part besides its neurons."""
-        return sum(self.per_part.values())
+    def blocks(self, first: int, last: int) -> int:
+        """How many blocks the neurons ``first`` to ``last - 1`` touch."""
+        return (last - 1) // self.block - first // self.block + 1
 
-    def bytes(self, neurons: int) -> int:
-        """Bytes of a part of so many neurons; 0 without any."""
-        return self.part_bytes + neurons * self.neuron_bytes if neurons else 0
+    def bytes(self, first: int, last: int) -> int:
+        """Bytes of a part of the neurons ``first`` to ``last - 1``; 0 without any."""
+        if last <= first:
+            return 0
+        neuron, part, block = self._sums
+        return part + (last - first) * neuron + self.blocks(first, last) * block
 
-    def purposes(self, neurons: int) -> Counter[str]:
+    def purposes(self, first: int, last: int) -> Counter[str]:
         """Those bytes by purpose."""
         found = Counter(self.per_part)
-        found.update({purpose: neurons * each for purpose, each in self.per_neuron.items()})
+        found.update({what: (last - first) * each for what, each in self.per_neuron.items()})
+        found.update({what: self.blocks(first, last) * b for what, b in self.per_block.items()})
         return found
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a layer did in a run: its demand's three rates, averaged over the steps of each sample;
+    float64 (batch,)."""
+
+    cycles_per_neuron: FloatArray
+    cycles_per_part: FloatArray
+    packets_per_neuron: FloatArray
 
 
 @dataclass(frozen=True)
@@ -77,13 +99,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Core:
-    """One PE in use. Bytes by purpose; packets sent and cycles of one step, worst case."""
+    """One PE in use. purposes: bytes by purpose; packets sent and cycles in one step, by case:
+    ``WORST``, and ``MEASURED`` (the busiest sample's average) where a run was given."""
 
     pe: int
     parts: tuple[Part, ...]
     purposes: Mapping[str, int]
-    packets: float
-    cycles: float
+    packets: Mapping[str, float]
+    cycles: Mapping[str, float]
 
     @property
     def bytes(self) -> int:
@@ -92,10 +115,34 @@ class Core:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Whether a step is done in time on the busiest PE, at one clock."""
+
+    case: str
+    clock_hz: float
+    cycles: float
+    dt_s: float
+
+    @property
+    def step_s(self) -> float:
+        """Seconds that a step takes."""
+        return self.cycles / self.clock_hz
+
+    @property
+    def holds(self) -> bool:
+        """Whether that is within the time step."""
+        return self.step_s <= self.dt_s
+
+
+@dataclass(frozen=True)
 class Placement:
-    """Where every neuron is. pes: processing elements given, of which some may be empty; parts: in
-    order of layers and neurons; dt_s: length of a time step in seconds; violations: what does not
-    fit, empty if all does."""
+    """Where every neuron is.
+
+    pes: processing elements given, of which some may be empty; parts: in order of layers and
+    neurons; dt_s: length of a time step in seconds; violations: what does not fit, empty if all
+    does; entering: packets that come from outside in one step, by input, worst case; loads: what
+    the layers did in a run, by layer, where one was given; notes: what to know besides.
+    """
 
     spec: TargetSpec
     pes: int
@@ -103,6 +150,9 @@ class Placement:
     parts: tuple[Part, ...]
     dt_s: float
     violations: tuple[Violation, ...]
+    entering: Mapping[str, int] = field(default_factory=dict)
+    loads: Mapping[str, Load] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -120,17 +170,24 @@ class Placement:
         held: dict[int, list[Part]] = {}
         for part in self.parts:
             held.setdefault(part.pe, []).append(part)
-        return tuple(self._core(pe, held[pe]) for pe in sorted(held))
-
-    def _core(self, pe: int, parts: Sequence[Part]) -> Core:
         demands = {demand.layer: demand for demand in self.demands}
+        return tuple(self._core(pe, held[pe], demands) for pe in sorted(held))
+
+    def _core(self, pe: int, parts: Sequence[Part], demands: Mapping[str, Demand]) -> Core:
         purposes: Counter[str] = Counter({STACK: self.spec.integer("pe_stack_heap_bytes")})
-        packets, cycles = 0.0, self.spec.number("cycles_per_step")
         for part in parts:
-            demand = demands[part.layer]
-            purposes.update(demand.purposes(part.neurons))
-            packets += demand.packets_per_neuron * part.neurons
-            cycles += demand.cycles_per_part + demand.cycles_per_neuron * part.neurons
+            purposes.update(demands[part.layer].purposes(part.first, part.last))
+        packets, cycles = {}, {}
+        rates: Mapping[str, Demand | Load]
+        for case, rates in ((WORST, demands), (MEASURED, self.loads)):
+            if rates:
+                sent = sum(rates[p.layer].packets_per_neuron * p.neurons for p in parts)
+                busy = sum(
+                    rates[p.layer].cycles_per_part + rates[p.layer].cycles_per_neuron * p.neurons
+                    for p in parts
+                )
+                packets[case] = float(np.max(sent))
+                cycles[case] = float(np.max(busy)) + self.spec.number("cycles_per_step")
         return Core(pe, tuple(parts), purposes, packets, cycles)
 
     def bytes_of(self, pe: int) -> dict[str, int]:
@@ -152,28 +209,42 @@ class Placement:
 
     @property
     def packets(self) -> float:
-        """Packets that all PEs send in one step, every neuron sending."""
-        return sum(core.packets for core in self.cores)
+        """Packets that all PEs send in one step, worst case; ``entering`` not included."""
+        return sum(core.packets[WORST] for core in self.cores)
+
+    @property
+    def measured_packets(self) -> float | None:
+        """Packets that all PEs send in one step, averaged over a run; None without one."""
+        if not self.loads:
+            return None
+        sent = (self.loads[p.layer].packets_per_neuron.mean() * p.neurons for p in self.parts)
+        return float(sum(sent))
 
     @property
     def router_entries(self) -> int:
-        """Entries of the multicast router: one for each part that sends (its keys follow each other
-        in a block that one mask covers), whatever the number of PEs that listen."""
+        """Entries of the multicast router: one for each input and each part that sends (its keys
+        follow each other in a block that one mask covers), whatever number of PEs listens."""
         senders = {d.layer for d in self.demands if d.packets_per_neuron > 0}
-        return sum(part.layer in senders for part in self.parts)
+        return len(self.entering) + sum(part.layer in senders for part in self.parts)
 
     @property
-    def cycles(self) -> float:
-        """Cycles of one step on the busiest PE, worst case."""
-        return max(core.cycles for core in self.cores)
+    def timing(self) -> tuple[Timing, ...]:
+        """The busiest PE's step by case and clock; nothing is violated where one does not hold: the
+        chip's step can be made longer."""
+        clocks = [self.spec.number(f"clock_{level}_hz") for level in ("low", "high")]
+        return tuple(
+            Timing(case, clock, max(core.cycles[case] for core in self.cores), self.dt_s)
+            for case in self.cores[0].cycles
+            for clock in clocks
+        )
 
-    def step_s(self, clock_hz: float) -> float:
-        """Seconds that the busiest PE needs for one step, worst case."""
-        return self.cycles / clock_hz
+    def step_s(self, clock_hz: float, case: str = WORST) -> float:
+        """Seconds that the busiest PE needs for one step."""
+        return max(core.cycles[case] for core in self.cores) / clock_hz
 
-    def holds(self, clock_hz: float) -> bool:
-        """Whether a step is done within ``dt_s``, worst case."""
-        return self.step_s(clock_hz) <= self.dt_s
+    def holds(self, clock_hz: float, case: str = WORST) -> bool:
+        """Whether a step is done within ``dt_s``."""
+        return self.step_s(clock_hz, case) <= self.dt_s
 
     @property
     def utilization(self) -> dict[str, tuple[int, int]]:
@@ -192,13 +263,16 @@ def place_demands(
     *,
     dt_s: float = 1e-3,
     balance: bool = False,
+    entering: Mapping[str, int] | None = None,
+    loads: Mapping[str, Load] | None = None,
 ) -> Placement:
     """Give every neuron a PE.
 
     pes: how many PEs may be used; None: the fewest that fit, be they more than the chip has.
     Layers with ``spread`` are divided over all of them, the first PEs taking what is left over. The
     others follow each other from the emptiest PE on, each PE filled to its limit, or with
-    ``balance`` so far that the fullest of all PEs holds as little as can be.
+    ``balance`` so far that the fullest of all PEs holds as little as can be; more PEs then never
+    mean more bytes on the fullest. entering, loads: see ``Placement``.
 
     What does not fit is placed all the same, the excess shared out, and is named in
     ``Placement.violations``. Raises TargetError where demands or pes make no sense.
@@ -207,12 +281,13 @@ def place_demands(
     room = spec.integer("pe_data_bytes") - spec.integer("pe_stack_heap_bytes")
     fewest = split.fewest(demands, room)
     given = pes if pes is not None else fewest or spec.integer("pes_usable")
-    parts = [
+    parts = tuple(
         Part(demands[k].layer, pe, first, last)
         for k, pe, first, last in split.split(demands, given, room, balance)
-    ]
-    placed = Placement(spec, given, tuple(demands), tuple(parts), dt_s, ())
-    return Placement(spec, given, tuple(demands), tuple(parts), dt_s, _violations(placed, fewest))
+    )
+    entering, loads = dict(entering or {}), dict(loads or {})
+    placed = Placement(spec, given, tuple(demands), parts, dt_s, (), entering, loads)
+    return replace(placed, violations=limits.violations(placed, fewest))
 
 
 def _check(demands: Sequence[Demand], pes: int | None) -> None:
@@ -220,101 +295,18 @@ def _check(demands: Sequence[Demand], pes: int | None) -> None:
         raise TargetError(f"{pes!r} PEs hold nothing; give a whole number from 1")
     if not demands:
         raise TargetError("there is nothing to place; give at least one layer")
-    names = [demand.layer for demand in demands]
+    times = Counter(demand.layer for demand in demands)
     for demand in demands:
-        if names.count(demand.layer) > 1:
+        if times[demand.layer] > 1:
             raise TargetError(f"layer {demand.layer!r} is there twice; give each its own name")
         if demand.neurons < 1:
             raise TargetError(f"layer {demand.layer!r} has no neurons; leave it out")
-        numbers = [*demand.per_neuron.values(), *demand.per_part.values()]
+        if demand.block < 1:
+            raise TargetError(
+                f"layer {demand.layer!r} has blocks of {demand.block}; give 1 or more"
+            )
+        each = demand.per_neuron, demand.per_part, demand.per_block
+        numbers: list[float] = [number for purposes in each for number in purposes.values()]
         numbers += [demand.cycles_per_neuron, demand.cycles_per_part, demand.packets_per_neuron]
         if min(numbers) < 0:
             raise TargetError(f"layer {demand.layer!r} demands {min(numbers)}; give 0 or more")
-
-
-def _violations(placed: Placement, fewest: int | None) -> tuple[Violation, ...]:
-    rules: tuple[Callable[[Placement, int | None], list[Violation]], ...] = (
-        _too_large_neurons,
-        _too_full,
-        _too_many_pes,
-        _too_many_entries,
-    )
-    return tuple(violation for rule in rules for violation in rule(placed, fewest))
-
-
-def _largest(purposes: Mapping[str, int]) -> str:
-    """The purposes that take most, in words."""
-    rows = sorted(purposes.items(), key=lambda row: -row[1])
-    return ", ".join(f"{purpose} {count:,}" for purpose, count in rows[:3] if count)
-
-
-def _too_large_neurons(placed: Placement, _: int | None) -> list[Violation]:
-    """A layer of which a PE cannot hold a single neuron."""
-    room = placed.limit - placed.spec.integer("pe_stack_heap_bytes")
-    return [
-        Violation(
-            "neuron memory",
-            demand.layer,
-            f"one neuron of {demand.layer!r} needs {demand.bytes(1):,} bytes, "
-            f"{demand.bytes(1) - room:,} over ({_largest(demand.purposes(1))})",
-            f"{room:,} bytes of a PE besides stack and heap",
-            "give its neurons fewer inputs, or shorter delays",
-        )
-        for demand in placed.demands
-        if demand.bytes(1) > room
-    ]
-
-
-def _too_full(placed: Placement, fewest: int | None) -> list[Violation]:
-    """PEs above the limit; for each layer that takes most of one, the fullest."""
-    demands = {demand.layer: demand for demand in placed.demands}
-    worst: dict[str, Core] = {}
-    count: Counter[str] = Counter()
-    for core in placed.cores:
-        if core.bytes > placed.limit:
-            heaviest = max(core.parts, key=lambda part: demands[part.layer].bytes(part.neurons))
-            count[heaviest.layer] += 1
-            if core.bytes > worst.get(heaviest.layer, core).bytes or heaviest.layer not in worst:
-                worst[heaviest.layer] = core
-    more = f"give at least {fewest} PEs" if fewest and fewest > placed.pes else "make it smaller"
-    return [
-        Violation(
-            "PE memory",
-            layer,
-            f"PE {core.pe} needs {core.bytes:,} bytes, {core.bytes - placed.limit:,} over, most of "
-            f"them for {layer!r} ({_largest(core.purposes)}); PEs so: {count[layer]}",
-            f"{placed.limit:,} bytes of data memory",
-            more,
-        )
-        for layer, core in worst.items()
-    ]
-
-
-def _too_many_pes(placed: Placement, _: int | None) -> list[Violation]:
-    usable = placed.spec.integer("pes_usable")
-    used = len(placed.cores)
-    if used <= usable:
-        return []
-    sizes = {d.layer: d.bytes(d.neurons) for d in placed.demands}
-    layer = max(sizes, key=lambda name: sizes[name])
-    over = sum(core.bytes for core in placed.cores if core.pe >= usable)
-    return [
-        Violation(
-            "PEs",
-            layer,
-            f"{used:,} PEs, {used - usable:,} over ({over:,} bytes); the largest layer "
-            f"{layer!r} takes {sizes[layer]:,} bytes",
-            f"{usable} PEs of the chip",
-            f"make {layer!r} smaller by what is over, or use more chips",
-        )
-    ]
-
-
-def _too_many_entries(placed: Placement, _: int | None) -> list[Violation]:
-    used, limit = placed.utilization["router entries"]
-    if used <= limit:
-        return []
-    layer = Counter(part.layer for part in placed.parts).most_common(1)[0][0]
-    what = f"{used:,} parts that send, {used - limit:,} over"
-    hint = f"give fewer PEs, or make {layer!r} smaller, which is in most parts"
-    return [Violation("router entries", layer, what, f"{limit:,} multicast entries", hint)]

@@ -1,8 +1,8 @@
 """How layers are cut into parts: over all PEs evenly, or one after the other, as full as allowed.
 
 Layers that follow each other form a line of neurons; a PE takes from it as long as its bytes stay
-under a cap. What a stretch of the line costs never falls with its length, so that a higher cap or
-more PEs never get less far: the fewest PEs and the lowest cap are found by bisection, exactly.
+under a cap. A longer stretch of the line never costs less, so that a higher cap or more PEs never
+get less far: the fewest PEs and the lowest cap are found by bisection, exactly.
 """
 
 from __future__ import annotations
@@ -25,22 +25,15 @@ class Demanding(Protocol):
     def spread(self) -> bool:
         """Whether the layer is divided over all PEs."""
 
-    @property
-    def neuron_bytes(self) -> int:
-        """Bytes of one neuron."""
-
-    @property
-    def part_bytes(self) -> int:
-        """Bytes of a part besides its neurons."""
-
-    def bytes(self, neurons: int) -> int:
-        """Bytes of a part of so many neurons."""
+    def bytes(self, first: int, last: int) -> int:
+        """Bytes of a part of these neurons."""
 
 
 def fewest(demands: Sequence[Demanding], room: int) -> int | None:
     """The fewest PEs of ``room`` bytes that hold the demands; None where no number does.
 
-    A neuron that is too large for an empty PE counts as filling one.
+    A neuron of a layer that is not spread and that is too large for an empty PE counts as filling
+    one.
     """
     if not any(demand.spread for demand in demands):
         return 1 + max(pe for _, pe, _, _ in _line(demands, [], None, room))
@@ -57,8 +50,7 @@ def split(demands: Sequence[Demanding], pes: int, room: int, balance: bool) -> l
     """Parts in order of demands and neurons; see ``placement.place_demands``."""
     cap = room
     if balance or not _fits(demands, pes, room):
-        total = sum(demand.bytes(demand.neurons) for demand in demands)
-        total += pes * sum(demand.part_bytes for demand in demands)
+        total = sum(demand.bytes(0, demand.neurons) for demand in demands)
         cap = first_true(lambda cap: _fits(demands, pes, cap), 0, total)
     spread = list(_spread(demands, pes))
     return sorted([*spread, *_line(demands, _loads(demands, pes), pes, cap)], key=_in_order)
@@ -91,18 +83,15 @@ def _loads(demands: Sequence[Demanding], pes: int) -> list[int]:
     """Bytes that the spread layers take of each PE."""
     loads = [0] * pes
     for k, pe, first, last in _spread(demands, pes):
-        loads[pe] += demands[k].bytes(last - first)
+        loads[pe] += demands[k].bytes(first, last)
     return loads
 
 
 def _fits(demands: Sequence[Demanding], pes: int, cap: int) -> bool:
     loads = _loads(demands, pes)
-    if not all(demand.spread for demand in demands):
-        line = _line(demands, loads, pes, cap)
-        reached = sum(last - first for _, _, first, last in line)
-        if reached < sum(demand.neurons for demand in demands if not demand.spread):
-            return False
-    return max(loads) <= cap
+    placed = sum(last - first for _, _, first, last in _line(demands, loads, pes, cap))
+    wanted = sum(demand.neurons for demand in demands if not demand.spread)
+    return placed == wanted and max(loads) <= cap
 
 
 def _line(
@@ -115,24 +104,27 @@ def _line(
     order = sorted(range(len(loads)), key=lambda pe: (loads[pe], pe))
     at, used = 0, loads[order[0]] if order else 0
     for k, demand in enumerate(demands):
-        if demand.spread:
-            continue
-        first = 0
+        first = demand.neurons if demand.spread else 0
         while first < demand.neurons:
             if pes is not None and at >= pes:
                 return
-            left = cap - used - demand.part_bytes
-            take = demand.neurons - first
-            if demand.neuron_bytes:
-                take = min(take, max(left, 0) // demand.neuron_bytes)
-            elif left < 0:
-                take = 0
-            if take == 0 and used == 0:
-                take = 1
-            if take:
-                yield k, order[at] if order else at, first, first + take
-                first += take
-                used += demand.bytes(take)
+            last = _reach(demand, first, cap - used)
+            if last == first and used == 0:
+                # Too large for any PE: it has one to itself, and is reported.
+                last = first + 1
+            if last > first:
+                yield k, order[at] if order else at, first, last
+                used += demand.bytes(first, last)
+                first = last
             if first < demand.neurons:
                 at += 1
                 used = loads[order[at]] if at < len(order) else 0
+
+
+def _reach(demand: Demanding, first: int, left: int) -> int:
+    """The last neuron + 1 of the longest part from ``first`` on that takes up to ``left`` bytes."""
+
+    def too_far(last: int) -> bool:
+        return last > demand.neurons or demand.bytes(first, last) > left
+
+    return first_true(too_far, first + 1, demand.neurons + 1) - 1
