@@ -103,7 +103,7 @@ def random_network(
         weights["output_bias"] = rng.normal(0, 0.3, n_out)
     kappa = np.full(n_out, rng.uniform(0.5, 0.95) if leaky else 0.0)  # one filter of traces
     gain = around(0.3, 1.5, n_out) if leaky else np.ones(n_out)
-    v_leak = around(-leak, leak, n_out) * (1 - kappa)
+    v_leak = around(-leak, leak, n_out) * (1 - kappa) * leaky
     return Network(kind, weights, neuron, kappa, gain, v_leak, reset, leaky)
 
 

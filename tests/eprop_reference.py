@@ -7,7 +7,7 @@ differentiation (``eprop_autograd``); ``Rostami`` is the float32 variant with Ad
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from eprop_networks import Arrays, Network
@@ -224,6 +224,39 @@ def eprop(
     return collected(network, gradients), value
 
 
+def learn_online(
+    network: Network,
+    x: np.ndarray,
+    y: int,
+    learning_rate: float,
+    l2: float = 0.0,
+    how: tuple[str, float] = ("triangle", 0.3),
+) -> Arrays:
+    """Weights after one sample with update="step": gradient descent after every step, on that
+    step's share of the gradient, which the next step's forward pass and traces already see.
+    Cross-entropy, symmetric feedback by the W_out that made the step's output."""
+    w = {name: value.copy() for name, value in network.weights.items()}
+    network = replace(network, weights=w)
+    neuron = NEURONS[network.kind](network, how, "exact")
+    kappa, out = network.kappa[0], np.zeros(network.n_out)
+    bar: Arrays = {}
+    bar_z, bar_one = np.zeros(network.n), 0.0
+    for now in x:
+        z, e = neuron.step(now)
+        current = w["output"] @ z + network.get("output_bias", network.n_out)
+        out = network.kappa * out + network.gain * current + network.leak
+        bar_z, bar_one = kappa * bar_z + z, kappa * bar_one + 1
+        bar = {name: kappa * bar.get(name, 0.0) + value for name, value in e.items()}
+        err = network.gain * (softmax(out) - np.eye(network.n_out)[y]) / len(x)
+        signal = w["output"].T @ err
+        gradients = {name: signal[:, None] * value for name, value in bar.items()}
+        gradients |= {"output": np.outer(err, bar_z), "output_bias": err * bar_one}
+        for name, g in collected(network, gradients).items():
+            decay = 0.0 if name.endswith("bias") else l2
+            w[name] -= learning_rate * (g + decay * w[name])  # in place: the neuron reads them
+    return w
+
+
 def collected(network: Network, gradients: Arrays) -> Arrays:
     """Names and shapes of learner.gradients: no bias that is none, GPN's gates in one matrix."""
     if network.kind == "gpn":
@@ -281,6 +314,7 @@ class Rostami:
     l2: float = 1e-5
     adam: Adam = field(default_factory=Adam)
     margin: float = np.inf
+    spikes: int = 0
 
     def __post_init__(self) -> None:
         self.weights = {name: value.astype(F32) for name, value in self.weights.items()}
@@ -292,7 +326,7 @@ class Rostami:
         """Loss, gradients without L2, and the output's time mean. Nothing is learned.
 
         x: (T, n_in). ``margin`` keeps the smallest |v - A| seen: how far rounding may move v before
-        another spike train comes out.
+        another spike train comes out; ``spikes`` counts them.
         """
         w_in, w_rec, w_out = (self.weights[name] for name in ("input", "recurrent", "output"))
         alpha, rho, kappa = self.alpha, self.rho, self.kappa
@@ -311,6 +345,7 @@ class Rostami:
             u = v - threshold
             self.margin = min(self.margin, float(np.abs(u).min()))
             z = (u > 0).astype(F32)
+            self.spikes += int(z.sum())
             psi = pseudo_derivative("multi_gaussian", u, 1.0, self.dampening).astype(F32)[:, None]
             eps_a = (rho - (one - rho) * beta * psi) * eps_a + psi * eps_v * (one - rho) * (
                 one - alpha
