@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import snn2hw
-from snn2hw.cli import check, demo, doctor, energy, info, quantize, report, run, verify
+from snn2hw.cli import check, demo, doctor, energy, info, place, quantize, report, run, verify
 from snn2hw.errors import Snn2hwError
 
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "quantize": quantize,
     "run": run,
     "verify": verify,
+    "place": place,
     "energy": energy,
     "report": report,
     "demo": demo,
