@@ -1,11 +1,14 @@
 """Compare the simulator with a backend: every spike, message and state, at every step.
 
-The backend computes on its own; only the neurons that it lacks come from us (see ``lava``). Both
-records are in logical time, so the comparison is of whole arrays.
+"lava" is Intel's; it computes on its own, and only the neurons that it lacks come from us (see
+``lava``). "spinnaker2" is our model of that chip's processing elements, which shares the neurons'
+steps with the simulator and nothing that has to do with messages (see ``spinnaker2``). Both records
+are in logical time, so the comparison is of whole arrays.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,8 +20,11 @@ from snn2hw.graph import Data, FixedPointNetwork
 from snn2hw.simulator import Run, simulate
 from snn2hw.targets.lava.plan import Records
 from snn2hw.targets.lava.runner import run_networks
+from snn2hw.targets.place import place
+from snn2hw.targets.spinnaker2.inference import run_machine
+from snn2hw.targets.spinnaker2.programs import load
 
-BACKENDS = ("lava",)
+BACKENDS = ("lava", "spinnaker2")
 
 
 @dataclass(frozen=True)
@@ -70,16 +76,24 @@ class Check:
 
 
 def verify(
-    net: FixedPointNetwork, x: Data, backend: str = "lava", *, timeout_s: float = 600.0
+    net: FixedPointNetwork,
+    x: Data,
+    backend: str = "lava",
+    *,
+    timeout_s: float = 600.0,
+    pes: int | None = None,
 ) -> Check:
-    """Run a network on a backend and in the simulator and compare everything.
+    """Run a network on a backend ("lava" or "spinnaker2") and in the simulator; compare everything.
 
     x: integers (batch, time, *input shape), or one such array for each input, by name, as
-    ``simulate`` takes them; timeout_s: of the backend.
+    ``simulate`` takes them; timeout_s: of Lava; pes: processing elements of SpiNNaker2, the fewest
+    that hold the network if not given. A network that does not fit runs all the same: ``place``
+    says what does not.
 
-    Raises BackendError where the backend cannot be had, hangs or dies; DataError for wrong data.
+    Raises BackendError where the backend is unknown, cannot be had, hangs or dies; DataError for
+    wrong data; TargetError for a number of elements below 1.
     """
-    return verify_many([(net, x)], backend, timeout_s=timeout_s)[0]
+    return verify_many([(net, x)], backend, timeout_s=timeout_s, pes=pes)[0]
 
 
 def verify_many(
@@ -87,10 +101,15 @@ def verify_many(
     backend: str = "lava",
     *,
     timeout_s: float = 600.0,
+    pes: int | None = None,
 ) -> tuple[Check, ...]:
     """``verify`` for many networks in one start of the backend; one Check each, in order."""
     if backend not in BACKENDS:
         raise BackendError(f"no backend named {backend!r}; there is {', '.join(BACKENDS)}")
+    if backend == "spinnaker2":
+        return tuple(_on_pes(net, x, pes) for net, x in items)
+    if pes is not None:
+        raise BackendError(f"backend {backend!r} has no processing elements; leave pes out")
     # First the simulator, which also says what is wrong with the data, then the slow backend.
     runs = [simulate(net, x, record=recorded_names(net)) for net, x in items]
     result = run_networks(items, timeout_s=timeout_s)
@@ -98,6 +117,20 @@ def verify_many(
     return tuple(
         compare(net, run, records, backend=name, seconds=result.seconds)
         for (net, _), run, records in zip(items, runs, result.records, strict=True)
+    )
+
+
+def _on_pes(net: FixedPointNetwork, x: Data, pes: int | None) -> Check:
+    """One network on processing elements."""
+    record = recorded_names(net)
+    run = simulate(net, x, record=record)
+    started = time.monotonic()
+    placement = place(net, "spinnaker2", pes)
+    machine = load(net, placement.parts, placement.pes, record)
+    records, _, _ = run_machine(net, machine, x)
+    held = f"{placement.pes} processing element" + "s" * (placement.pes > 1)
+    return compare(
+        net, run, records, backend=f"SpiNNaker2, {held}", seconds=time.monotonic() - started
     )
 
 

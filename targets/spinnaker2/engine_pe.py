@@ -212,8 +212,7 @@ def tick_element(
         overflows[layer, 1] += clips
         for p in range(first_port, end_port):
             on_wire[p] = send(ports[p], out, fired, wire_key, wire_value)
-            if ports[p, 6] > ports[p, 5]:
-                act[SENT] += on_wire[p]
+            act[SENT] += on_wire[p]
         for k in range(first_copy, end_copy):
             what, at, size, to = copies[k]
             for i in range(size):

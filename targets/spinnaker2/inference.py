@@ -43,10 +43,11 @@ class Placed(Protocol):
 class PeCounts:
     """What each element did, int64 (batch, pes).
 
-    sent: packets, one for each neuron that somebody hears, however many elements do; received:
-    packets that arrived; synaptic_events: weights that packets met, zeros included;
-    fifo_high_water: the most packets that arrived in a tick; dropped: packets that found the queue full (there is
-    room for a packet of every source, so none do); wraps, clips: of the neurons' registers.
+    sent: packets, one for each spike or message that an element or the host hears, however many
+    do; received: packets that arrived; synaptic_events: weights that packets met, zeros included;
+    fifo_high_water: the most packets that arrived in a tick; dropped: packets that found the queue
+    full (there is room for one of every source, so none do); wraps, clips: of the neurons'
+    registers.
     """
 
     sent: npt.NDArray[np.int64]
@@ -81,7 +82,7 @@ class PeRun:
     @property
     def logits(self) -> npt.NDArray[np.float64]:
         """What a classifier reads: output averaged over time, or its last step; real values."""
-        output = self.output * self.output_unit
+        output: npt.NDArray[np.float64] = self.output.astype(np.float64) * self.output_unit
         return output[:, -1] if self.decode == "last" else np.asarray(output.mean(axis=1))
 
     @property

@@ -127,6 +127,17 @@ class _Memory:
         return np.concatenate(self.parts)
 
 
+class _Rows(list[tuple[int, ...]]):
+    """Rows of a table of so many columns."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.columns = columns
+
+    def table(self) -> Table:
+        return np.array(self, dtype=np.int64).reshape(-1, self.columns)
+
+
 def load(
     net: FixedPointNetwork,
     parts: Sequence[Part],
@@ -152,7 +163,7 @@ def load(
         spans[source] = (len(routes), len(routes) + len(listeners))
         routes += listeners
     wire = 0
-    input_ports = []
+    input_ports = _Rows(7)
     for node in net.inputs:
         source = (node.name, INPUT_PORT)
         input_ports.append((wire, node.n, keys[source], wire, 0, *spans[source]))
@@ -162,12 +173,16 @@ def load(
     weights, params, state = _Memory(np.int8), _Memory(np.int32), _Memory(np.int32)
     acc, out, fired = _Memory(np.int32), _Memory(np.int32), _Memory(np.int8)
     memories = (weights, params, state, acc, out, fired)
-    elements, queues, rows, groups = [], [], [], []
-    ports, copies, shapes, blocks = [], [], [], []
+    elements, queues, rows = _Rows(14), _Rows(4), _Rows(16)
+    groups, ports, copies, blocks = _Rows(9), _Rows(7), _Rows(4), _Rows(2)
+    shapes = _Rows(len(CONVOLUTION_COLUMNS))
     counts = packets = 0
     widest = 1
+    held_by: dict[int, list[Part]] = {}
+    for part in parts:
+        held_by.setdefault(part.pe, []).append(part)
     for pe in range(pes):
-        held = [part for part in parts if part.pe == pe]
+        held = held_by.get(pe, [])
         for memory in memories:
             memory.begin()
         first_row, first_group = len(rows), len(groups)
@@ -223,24 +238,21 @@ def load(
         queues.append((counts, packets, depth, room))
         counts, packets = counts + depth, packets + depth * room
 
-    def table(values: Sequence[tuple[int, ...]], width: int) -> Table:
-        return np.array(values, dtype=np.int64).reshape(-1, width)
-
     return Machine(
         pes=pes,
         ticks=1 + max((layer.offset for layer in net.layers), default=0),
-        elements=table(elements, 14),
-        queues=table(queues, 4),
-        parts=table(rows, 16),
-        groups=table(groups, 9),
-        ports=table(ports, 7),
-        input_ports=table(input_ports, 7),
+        elements=elements.table(),
+        queues=queues.table(),
+        parts=rows.table(),
+        groups=groups.table(),
+        ports=ports.table(),
+        input_ports=input_ports.table(),
         routes=np.array(routes, dtype=np.int64),
-        copies=table(copies, 4),
+        copies=copies.table(),
         weights=weights.joined(),
-        shapes=table(shapes, len(CONVOLUTION_COLUMNS)),
+        shapes=shapes.table(),
         params=params.joined(),
-        blocks=table(blocks, 2),
+        blocks=blocks.table(),
         start=state.joined(),
         sizes=np.array(
             [acc.size, out.size, fired.size, wire, counts, packets, widest], dtype=np.int64
@@ -292,8 +304,9 @@ def check_parts(net: FixedPointNetwork, parts: Sequence[Part], pes: int) -> None
 
 
 def _keys(net: FixedPointNetwork) -> dict[tuple[str, str], int]:
-    """First key of each output port that is an input's or that some synapse hears."""
+    """First key of each output port that is an input's, or that a synapse or the host hears."""
     heard = {(s.source, s.source_port) for s in net.synapses}
+    heard |= {(output.source, output.source_port) for output in net.outputs}
     sources = [(node.name, INPUT_PORT, node.n) for node in net.inputs]
     sources += [
         (layer.name, output.name, layer.n)
@@ -350,7 +363,7 @@ def _groups(
         matrix = link.weight.reshape(len(held), n, link.n_in)[:, part.first : part.last]
         by_source = matrix.reshape(-1, link.n_in).T
         return [(0, link.n_in, 0, by_source.shape[1], weights.add(by_source), 0, at_port)]
-    found = []
+    found: list[tuple[int, ...]] = []
     for port in held:
         first, end = port * n + part.first, port * n + part.last
         if isinstance(link, Convolution):
