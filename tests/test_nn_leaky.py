@@ -187,8 +187,8 @@ def test_constants_are_no_part_of_the_state_and_follow_the_type_of_the_input():
         (lambda: LIF(2, r=[1, math.inf]), "LIF: r does not hold finite numbers only"),
         (lambda: CubaLIF(2, tau_syn=0.5), "CubaLIF: tau_syn is 0.5 steps, give more than 0.5"),
         (lambda: CubaLIF(2, tau_mem=0.1), "CubaLIF: tau_mem is 0.1 steps, give more than 0.5"),
-        (lambda: Recurrent(GPN(2)), "give an LIF or CubaLIF of one dimension"),
-        (lambda: Recurrent(LIF((2, 2))), "give an LIF or CubaLIF of one dimension"),
+        (lambda: Recurrent(GPN(2)), "give LIF, CubaLIF or ALIF of one dimension"),
+        (lambda: Recurrent(LIF((2, 2))), "give LIF, CubaLIF or ALIF of one dimension"),
     ],
 )
 def test_arguments_out_of_range(make, message):

@@ -21,7 +21,7 @@ from snn2hw.passes.inline import inline
 from snn2hw.topology import find_loop
 
 LINEAR = (nir.Affine, nir.Linear)
-NEURONS = (nir.LIF, nir.CubaLIF)
+NEURONS = (nir.LIF, nir.CubaLIF, extension.ALIF)
 
 
 def from_nir(graph: nir.NIRGraph, dt: float = 1e-3) -> torch.nn.Sequential:
@@ -36,10 +36,11 @@ def from_nir(graph: nir.NIRGraph, dt: float = 1e-3) -> torch.nn.Sequential:
     loops = _loops(graph)
     names = _chain(graph, set(loops.values()))
     link = _Link(graph, dt, loops, _precision(graph))
+    last = link.readout(names)
     model = torch.nn.Sequential()
-    for position, name in enumerate(names):
+    for name in names[: names.index(last) + 1] if last else names:
         try:
-            module = link.module(name, position == len(names) - 1)
+            module = link.module(name, name == last)
         except ParameterError as error:
             raise ParameterError(f"node {name!r}: {error}") from None
         model.add_module(_free(model, name), module)
@@ -103,12 +104,28 @@ class _Link:
     loops: dict[str, str]
     precision: type[np.floating[Any]]
 
-    def module(self, name: str, last: bool) -> torch.nn.Module:
+    def readout(self, names: list[str]) -> str:
+        """The linear node that is a readout's, with integrators behind it or not; "" for none."""
+        if "decode" not in self._output().metadata:
+            return ""
+        behind = [name for name in names if not isinstance(self.graph.nodes[name], nir.LI)]
+        last = behind[-1] if behind else ""
+        end = len(names) - names.index(last) if last else 0
+        return last if end in (1, 2) and isinstance(self.graph.nodes[last], LINEAR) else ""
+
+    def _output(self) -> Any:
+        return next(n for n in self.graph.nodes.values() if isinstance(n, nir.Output))
+
+    def module(self, name: str, readout: bool) -> torch.nn.Module:
         node = self.graph.nodes[name]
+        if readout:
+            return self._readout(name, node)
         if isinstance(node, LINEAR):
-            return self._linear(node, last)
+            return _linear_of(node)
         if isinstance(node, NEURONS):
-            return self._neuron(name, node)
+            return self._loop(name, self._neuron(name, node))
+        if isinstance(node, nir.LI):
+            return nn.LI(node.tau.shape, *self._leak(name, node))
         if isinstance(node, extension.GPN):
             return self._gpn(name, node)
         if isinstance(node, nir.Delay):
@@ -120,27 +137,57 @@ class _Link:
             )
         return importer(node)
 
-    def _linear(self, node: Any, last: bool) -> torch.nn.Module:
-        linear = _linear_of(node)
-        output = next(n for n in self.graph.nodes.values() if isinstance(n, nir.Output))
-        if not last or "decode" not in output.metadata:
-            return linear
-        readout = nn.Readout(linear.in_features, linear.out_features, _text(output, "decode"))
+    def _readout(self, name: str, node: Any) -> torch.nn.Module:
+        linear, mode = _linear_of(node), _text(self._output(), "decode")
+        sizes = (linear.in_features, linear.out_features)
+        behind = next(target for source, target in self.graph.edges if source == name)
+        readout: nn.Readout | nn.LeakyReadout = nn.Readout(*sizes, mode)
+        if isinstance(self.graph.nodes[behind], nir.LI):
+            leak = self._leak(behind, self.graph.nodes[behind])
+            readout = nn.LeakyReadout(*sizes, *leak, mode, linear.bias is not None)
         readout.linear = linear
         return readout
 
-    def _neuron(self, name: str, node: Any) -> torch.nn.Module:
+    def _leak(self, name: str, node: Any) -> tuple[Any, Any]:
+        """kappa and input_gain of an LI."""
+        if np.any(node.v_leak):
+            raise GraphError(
+                f"node {name!r} has v_leak, and snn2hw.nn.LI rests at 0; put it into a bias"
+            )
+        euler = _text(node, "method", "euler") == "euler"
+        lost = self.dt / node.tau if euler else -np.expm1(-self.dt / node.tau)
+        return _one(1.0 - lost), _one(lost * node.r)
+
+    def _neuron(self, name: str, node: Any) -> nn.Neuron:
+        if isinstance(node, extension.ALIF):
+            return self._alif(name, node)
         times = ("tau_syn", "tau_mem") if isinstance(node, nir.CubaLIF) else ("tau",)
         others = ("w_in", "r") if isinstance(node, nir.CubaLIF) else ("r",)
         arguments: dict[str, Any] = {key: _one(getattr(node, key) / self.dt) for key in times}
         arguments |= {key: _one(getattr(node, key)) for key in (*others, "v_leak", "v_reset")}
-        neuron = (nn.CubaLIF if isinstance(node, nir.CubaLIF) else nn.LIF)(
+        return (nn.CubaLIF if isinstance(node, nir.CubaLIF) else nn.LIF)(
             node.v_threshold.shape,
             **arguments,
             v_threshold=_one(_above(node.v_threshold, self.precision)),
             reset=_text(node, "reset", "value"),
             v_init=0.0,
         )
+
+    def _alif(self, name: str, node: extension.ALIF) -> nn.ALIF:
+        self._check_dt(name, node)
+        shape = tuple(int(size) for size in node.output_type["output"])
+        givers = [self.graph.nodes[source] for source, target in self.graph.edges if target == name]
+        if shape == (1,):
+            # One value of each constant does not say how many neurons there are.
+            shape = next(((g.weight.shape[0],) for g in givers if isinstance(g, LINEAR)), shape)
+        constants = {key: _one(getattr(node, key)) for key in nn.ALIF.constants}
+        # The triangle's width is the threshold; NIR does not say how a network was trained.
+        shaped = "triangle" if np.all(node.v_threshold > 0) else "atan"
+        adaptive = bool(node.adaptive_reset)
+        return nn.ALIF(shape, **constants, adaptive_reset=adaptive, surrogate=shaped)
+
+    def _loop(self, name: str, neuron: nn.Neuron) -> torch.nn.Module:
+        """The neuron, with the linear node that leads back into it."""
         if name not in self.loops:
             return neuron
         linear = _linear_of(self.graph.nodes[self.loops[name]])
@@ -148,11 +195,14 @@ class _Link:
         layer.linear = linear
         return layer
 
-    def _gpn(self, name: str, node: extension.GPN) -> torch.nn.Module:
+    def _check_dt(self, name: str, node: extension.GPN | extension.ALIF) -> None:
         if abs(node.dt - self.dt) > 1e-6 * self.dt:
             raise GraphError(
                 f"node {name!r} was trained at dt = {node.dt:g} s; give dt={node.dt:g}"
             )
+
+    def _gpn(self, name: str, node: extension.GPN) -> torch.nn.Module:
+        self._check_dt(name, node)
         layer = nn.GPN(node.gates_weight.shape[1] // 2)
         if layer.gates is not None:
             _fill(layer.gates, node.gates_weight, node.gates_bias)

@@ -30,11 +30,13 @@ SATURATED = 40.0
 @dataclass(frozen=True)
 class Part:
     """What a module becomes. shape: of its output at a time step; feedback: the node that leads
-    from the spikes of the step before back into it; decode: mode of a Readout."""
+    from the spikes of the step before back into it; leak: the node behind it, of a LeakyReadout;
+    decode: mode of a Readout."""
 
     node: Any
     shape: Shape
     feedback: Any = None
+    leak: Any = None
     decode: str | None = None
 
 
@@ -113,6 +115,10 @@ def _linear(module: Any, place: Place) -> Part:
     if isinstance(module, nn.Readout):
         part = _linear(module.linear, place)
         return Part(part.node, part.shape, decode=module.mode)
+    if isinstance(module, nn.LeakyReadout):
+        part = _linear(module.linear, place)
+        leak = _integrators(module.leak, place.dt)
+        return Part(part.node, part.shape, leak=leak, decode=module.mode)
     place.expect((module.in_features,))
     weight, bias = _weights(module)
     node = nir.Linear(weight) if bias is None else nir.Affine(weight, bias)
@@ -127,23 +133,51 @@ def _neuron(module: Any, place: Place) -> Part:
     """
     place.expect(module.shape)
 
-    def full(name: str) -> Array:
-        values = np.asarray(getattr(module, name), dtype=np.float64)
-        return np.broadcast_to(values, module.shape).copy()
-
-    start = full("v_init")
-    taus = {name: full(name) * place.dt for name in module.time_constants}
-    others = {name: full(name) for name in ("r", "w_in") if name in module.constants}
+    start = _full(module, "v_init")
+    taus = {name: _full(module, name) * place.dt for name in module.time_constants}
+    others = {name: _full(module, name) for name in ("r", "w_in") if name in module.constants}
     node = (nir.CubaLIF if isinstance(module, nn.CubaLIF) else nir.LIF)(
         **taus,
         **others,
-        v_leak=full("v_leak") - start,
-        v_reset=full("v_reset") - start,
+        v_leak=_full(module, "v_leak") - start,
+        v_reset=_full(module, "v_reset") - start,
         # Layers fire at v >= v_threshold, NIR's neurons at v > v_threshold.
-        v_threshold=np.nextafter(full("v_threshold") - start, -np.inf),
+        v_threshold=np.nextafter(_full(module, "v_threshold") - start, -np.inf),
         metadata={"reset": "subtract"} if module.reset == "subtract" else {},
     )
     return Part(node, module.shape)
+
+
+def _alif(module: Any, place: Place) -> Part:
+    place.expect(module.shape)
+    values = {name: _full(module, name) for name in module.constants}
+    node = extension.ALIF(**values, adaptive_reset=module.adaptive_reset, dt=place.dt)
+    return Part(node, module.shape)
+
+
+def _leaky(module: Any, place: Place) -> Part:
+    place.expect(module.shape)
+    return Part(_integrators(module, place.dt), module.shape)
+
+
+def _integrators(module: nn.LI, dt: float) -> nir.LI:
+    """y <- kappa y + input_gain x as the Euler step of NIR's LI. The node says that it is one, for
+    the exact solution of the same equation keeps exp(kappa - 1) of y."""
+    lost, gain = 1.0 - _full(module, "kappa"), _full(module, "input_gain")
+    tau = _nearest(dt / lost, lost, lambda tau: dt / tau)
+    return nir.LI(
+        tau=tau,
+        r=_nearest(gain / lost, gain, lambda r: dt / tau * r),
+        v_leak=np.zeros(module.shape),
+        metadata={"method": "euler"},
+    )
+
+
+def _nearest(guess: Array, wanted: Array, of: Callable[[Array], Array]) -> Array:
+    """Of a guess and the numbers next to it, that of which ``of`` makes what is nearest."""
+    near = [guess, np.nextafter(guess, np.inf), np.nextafter(guess, -np.inf)]
+    off = np.abs([of(value) - wanted for value in near])
+    return np.asarray(np.choose(off.argmin(axis=0), near))
 
 
 def _recurrent(module: Any, place: Place) -> Part:
@@ -290,6 +324,12 @@ def _pair(value: Any) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
+def _full(module: Any, name: str) -> Array:
+    """A constant of a layer as a value for each of its neurons, float64."""
+    values = np.asarray(getattr(module, name), dtype=np.float64)
+    return np.broadcast_to(values, module.shape).copy()
+
+
 def _weights(module: Any) -> tuple[Array, Array | None]:
     return _numpy(module.weight), None if module.bias is None else _numpy(module.bias)
 
@@ -308,8 +348,11 @@ EXPORTERS: dict[type[torch.nn.Module], Callable[[Any, Place], Part]] = {
     torch.nn.Linear: _linear,
     torch.nn.Flatten: _flatten,
     nn.Readout: _linear,
+    nn.LeakyReadout: _linear,
     nn.LIF: _neuron,
     nn.CubaLIF: _neuron,
+    nn.ALIF: _alif,
+    nn.LI: _leaky,
     nn.Recurrent: _recurrent,
     nn.GPN: _gpn,
     nn.Conv1d: _convolution,

@@ -75,4 +75,6 @@ def _own(path: str) -> str:
 def _kind(module: torch.nn.Module) -> str:
     if isinstance(module, nn.Recurrent):
         return _kind(module.neuron)
+    if isinstance(module, nn.LeakyReadout):
+        return "readout"
     return "fc" if isinstance(module, torch.nn.Linear) else type(module).__name__.lower()

@@ -207,7 +207,12 @@ class _Export:
     def _add(self, node: fx.Node, name: str, signal: Signal, part: Part) -> None:
         self.nodes[name] = part.node
         self._connect(signal, name)
-        self.values[node] = Signal((name,), part.shape, part.decode)
+        last = name
+        if part.leak is not None:
+            last = self.names.unique(f"{name}_leak")
+            self.nodes[last] = part.leak
+            self.edges.append((name, last))
+        self.values[node] = Signal((last,), part.shape, part.decode)
         if part.feedback is not None:
             back = self.names.unique(f"{name}_recurrent")
             self.nodes[back] = part.feedback

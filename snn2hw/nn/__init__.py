@@ -24,11 +24,13 @@ except ModuleNotFoundError as error:  # pragma: no cover - needs an environment 
         "snn2hw.nn needs torch, which is not installed: run pip install 'snn2hw[torch]'"
     ) from error
 
+from snn2hw.nn.alif import ALIF
 from snn2hw.nn.checkpoint import load_checkpoint, save_checkpoint
 from snn2hw.nn.cuba_lif import CubaLIF
 from snn2hw.nn.delay import Delay
 from snn2hw.nn.dropout import SequenceDropout
 from snn2hw.nn.gpn import GPN
+from snn2hw.nn.leaky import LI, LeakyReadout
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.neuron import Neuron
 from snn2hw.nn.readout import Readout
@@ -38,7 +40,9 @@ from snn2hw.nn.surrogate import ATan, spike
 from snn2hw.nn.training import accuracy, predict, train
 
 __all__ = [
+    "ALIF",
     "GPN",
+    "LI",
     "LIF",
     "ATan",
     "AvgPool2d",
@@ -47,6 +51,7 @@ __all__ = [
     "CubaLIF",
     "Delay",
     "Flatten",
+    "LeakyReadout",
     "Neuron",
     "Readout",
     "Recurrent",

@@ -17,10 +17,12 @@ from torch import nn
 
 from snn2hw.errors import FileFormatError, ParameterError, Snn2hwError
 from snn2hw.files import atomic
+from snn2hw.nn.alif import ALIF
 from snn2hw.nn.cuba_lif import CubaLIF
 from snn2hw.nn.delay import Delay
 from snn2hw.nn.dropout import SequenceDropout
 from snn2hw.nn.gpn import GPN
+from snn2hw.nn.leaky import LI, LeakyReadout
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.recurrent import Recurrent
@@ -59,6 +61,9 @@ _ARGUMENTS: dict[type[nn.Module], Callable[[Any], dict[str, Any]]] = {
     nn.Linear: _linear,
     LIF: LIF.arguments,
     CubaLIF: CubaLIF.arguments,
+    ALIF: ALIF.arguments,
+    LI: LI.arguments,
+    LeakyReadout: LeakyReadout.arguments,
     Recurrent: lambda m: {"bias": m.linear.bias is not None},
     GPN: lambda m: {
         "n_neurons": m.n_neurons,

@@ -7,10 +7,10 @@ from typing import ClassVar
 import torch
 
 from snn2hw.nn._checks import Values
-from snn2hw.nn.neuron import Constant, Neuron, States, scaled
+from snn2hw.nn.neuron import Constant, ResetNeuron, States, scaled
 
 
-class CubaLIF(Neuron):
+class CubaLIF(ResetNeuron):
     """A layer of leaky integrate-and-fire neurons with a synaptic current.
 
     Per step, for input x::
@@ -99,7 +99,7 @@ class CubaLIF(Neuron):
     def integrate(
         self, a: torch.Tensor, state: States, values: dict[str, Constant]
     ) -> tuple[torch.Tensor, States]:
-        """Return h and u of this step; see `Neuron.integrate`."""
+        """Return h and u of this step; see `ResetNeuron.integrate`."""
         u, v = state["u"], state["v"]
         u = u + (scaled(values["w_in"], a) - u) / values["tau_syn"]
         h = v + (scaled(values["r"], u) - (v - values["v_leak"])) / values["tau_mem"]

@@ -7,10 +7,10 @@ from typing import ClassVar
 import torch
 
 from snn2hw.nn._checks import Values
-from snn2hw.nn.neuron import Constant, Neuron, States, scaled
+from snn2hw.nn.neuron import Constant, ResetNeuron, States, scaled
 
 
-class LIF(Neuron):
+class LIF(ResetNeuron):
     """A layer of leaky integrate-and-fire neurons.
 
     Per step, for input current x::
@@ -83,6 +83,6 @@ class LIF(Neuron):
     def integrate(
         self, a: torch.Tensor, state: States, values: dict[str, Constant]
     ) -> tuple[torch.Tensor, States]:
-        """Return h of this step, and no other state; see `Neuron.integrate`."""
+        """Return h of this step, and no other state; see `ResetNeuron.integrate`."""
         v = state["v"]
         return v + (scaled(values["r"], a) - (v - values["v_leak"])) / values["tau"], {}

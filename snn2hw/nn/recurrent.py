@@ -10,13 +10,13 @@ from snn2hw.nn.neuron import Neuron, States
 
 
 class Recurrent(nn.Module):
-    """LIF or CubaLIF whose spikes of the step before pass a Linear back into the neurons.
+    """LIF, CubaLIF or ALIF whose spikes of the step before pass a Linear back into the neurons.
 
     The neurons' input at step t is x_t + W s_{t-1} + b, with s_{-1} = 0. W and b are those of
     `linear`, and the gradient passes through it and through time.
 
     Args:
-        neuron: an LIF or CubaLIF of one dimension.
+        neuron: an LIF, CubaLIF or ALIF of one dimension.
         bias: give `linear` a bias.
 
     Raises:
@@ -28,7 +28,7 @@ class Recurrent(nn.Module):
         super().__init__()
         if not isinstance(neuron, Neuron) or len(neuron.shape) > 1:
             raise ParameterError(
-                f"Recurrent: neuron is {neuron!r}, give an LIF or CubaLIF of one dimension"
+                f"Recurrent: neuron is {neuron!r}, give LIF, CubaLIF or ALIF of one dimension"
             )
         self.neuron = neuron
         self.linear = nn.Linear(neuron.n_neurons, neuron.n_neurons, bias)

@@ -45,8 +45,8 @@ def lower(graph: Any, dt_s: float, method: str = "euler", reset: str = "value") 
 
     graph: nir.NIRGraph (GPN as ``snn2hw.converters.nodes.GPN``); dt_s: time step in seconds;
     method: "euler" (decay dt/tau, what the training frameworks compute) or "exact"
-    (1 - exp(-dt/tau)); reset: "value" or "subtract", for neurons whose metadata say neither, since
-    NIR does not.
+    (1 - exp(-dt/tau)); reset: "value" or "subtract"; both for neurons whose metadata say neither,
+    since NIR does not.
 
     Raises GraphError for an empty or disconnected graph, unknown nodes or wrong shapes, and
     ParameterError for numbers that are not finite or that no step of dt can follow; both name the
@@ -190,14 +190,18 @@ class _Lowering:
     def _population(self, name: str) -> Population:
         model = NIR_TYPES[self.kinds[name]]
         node = self.nodes[name]
-        said = {"reset": self.reset} | {
+        said = {"reset": self.reset, "method": self.method} | {
             k: v.decode() if isinstance(v, bytes) else v for k, v in (node.metadata or {}).items()
         }
         parameters = node_parameters(node) | {"reset": said["reset"]}
         try:
             if model.lower is None:
                 raise GraphError(f"neuron {model.name!r} comes from no NIR node")
-            lowered = model.lower(self.kinds[name], parameters, self.dt_s, self.method)
+            if said["method"] not in METHODS:
+                raise ParameterError(
+                    f"method {said['method']!r} is unknown; use one of {', '.join(METHODS)}"
+                )
+            lowered = model.lower(self.kinds[name], parameters, self.dt_s, said["method"])
         except Snn2hwError as error:
             raise type(error)(f"node {name!r}: {error}") from None
         shape = self.shapes.output[name]
