@@ -1,0 +1,169 @@
+"""LIF and ALIF on a PE: one step of the neurons, and the numbers that their traces need.
+
+With z the spike of the step before (source: Bellec et al. 2020; Rostami et al. 2022; NIR's LIF with
+either reset)::
+
+    a <- rho a + g z;                threshold A = v_th + beta a
+    v <- alpha (v, or keep v + added where z) + gain I + bias - z (reset, or A)
+    spike where v > A, unless within ``refractory`` steps of the last
+
+Reset and recurrent spikes are constants to the gradient. With x = dv/dW / gain, the input of a
+synapse filtered as the membrane filters it, and eps = da/dW (docs/eprop.md)::
+
+    x <- alpha (x, or keep x where z) + input
+    exact:    e = psi (gain x - beta eps);   eps <- (rho - g beta psi) eps + g psi gain x
+    current:  as exact, eps first and then e (Rostami et al. 2022)
+
+Where all neurons have the same alpha and keep v at a spike, x is the same for all of them.
+"""
+
+# mypy: ignore-errors
+
+from numba import njit
+
+from snn2hw.targets.spinnaker2.eprop.words import (
+    clipped,
+    exponential,
+    from_real,
+    narrow,
+    quotient,
+    times,
+    word,
+)
+
+ALPHA, RHO, JUMP, BETA, THRESHOLD, GAIN, BIAS, KEEP, ADDED, RESET, ADAPTIVE, START = (
+    range(12)
+)
+"""Places of the constants; JUMP is g, START is v before the first step."""
+
+N_CONSTANTS = 12
+
+TRIANGLE, MULTI_GAUSSIAN, ATAN = range(3)
+
+Q, D, P, DIRECT = range(4)
+"""Places of the traces' numbers, in blocks of one word a neuron; DIRECT is d. LIF needs q alone."""
+
+HALF = 1 << 14
+
+
+@njit(_nrt=False)
+def gaussian(u, mean, exponent, height):
+    """height exp(exponent (u - mean)^2)."""
+    distance = clipped(u - mean, u)
+    square = narrow(times(distance, distance), HALF)
+    return narrow(times(height, exponential(narrow(times(exponent, square), HALF))), HALF)
+
+
+@njit(_nrt=False)
+def surrogate(kind, u, threshold, dampening):
+    """What stands for the derivative of the spike by u = v - A.
+
+    Triangle: dampening / v_th max(0, 1 - |u / v_th|) (Bellec et al. 2020). Multi-Gaussian:
+    dampening (1.15 N(u; 0, 0.5) - 0.15 N(u; 0.5, 3) - 0.15 N(u; -0.5, 3)), N having mean and
+    standard deviation (Rostami et al. 2022). Arctangent: dampening / (1 + (pi u)^2), that of GPN's
+    authors.
+    """
+    one = word(1, u)
+    if kind == TRIANGLE:
+        height = clipped(one - abs(quotient(u, threshold)), u)
+        if height <= word(0, u):
+            return word(0, u)
+        return quotient(narrow(times(dampening, height), HALF), threshold)
+    if kind == ATAN:
+        scaled = narrow(times(from_real(3.141592653589793, u), u), HALF)
+        return quotient(dampening, clipped(one + narrow(times(scaled, scaled), HALF), u))
+    # Heights of the bells: 1.15 and 0.15 / (deviation sqrt(2 pi)).
+    middle = gaussian(u, word(0, u), from_real(-2.0, u), from_real(0.9175672449264915, u))
+    wide, low = from_real(-1.0 / 18.0, u), from_real(0.01994711402007164, u)
+    left = gaussian(u, from_real(-0.5, u), wide, low)
+    right = gaussian(u, from_real(0.5, u), wide, low)
+    return narrow(times(dampening, clipped(middle - left - right, u)), HALF)
+
+
+@njit(_nrt=False)
+def hear(n, each, heard, length, n_in, bias, raw, fifo, recurrent, wait, const, stride):
+    """The traces' inputs x take in a step: of all n neurons in one, or of each its own.
+
+    heard: (length,) or (n * length,); fifo: number of spikes, then the neurons that fired.
+    """
+    one = word(1, const[0])
+    for j in range(n if each else 1):
+        x = heard[j * length : (j + 1) * length]
+        factor = const[stride[ALPHA, 0] + stride[ALPHA, 1] * j]
+        if wait[j] == wait[n + j] + 1:
+            keep = const[stride[KEEP, 0] + stride[KEEP, 1] * j]
+            # A neuron that shares x keeps its v, so this is alpha for it too.
+            factor = narrow(times(factor, keep), HALF)
+        for i in range(length):
+            x[i] = narrow(times(factor, x[i]), HALF)
+        for i in range(n_in):
+            x[i] = clipped(x[i] + raw[i], one)
+        if bias:
+            x[n_in] = clipped(x[n_in] + one, one)
+        if recurrent >= 0:
+            for s in range(fifo[0]):
+                at = recurrent + fifo[1 + s]
+                x[at] = clipped(x[at] + one, one)
+
+
+@njit(_nrt=False)
+def update(n, v, a, drive, wait, coef, const, stride, adapts, current, kind, dampening):
+    """One step of n neurons: states, ``coef``, and ``wait``, which is refractory + 1 at a spike.
+
+    wait: n countdowns, then n refractory times; drive: I of each; const: constants, ``stride[c]`` (first place, 0 or 1 word a neuron) says
+    where; adapts: whether ``a`` is there; current: the variant of the traces.
+    """
+    for j in range(n):
+        refractory = int(wait[n + j])
+        z = wait[j] == refractory + 1
+        may = wait[j] <= 1
+        alpha = const[stride[ALPHA, 0] + stride[ALPHA, 1] * j]
+        gain = const[stride[GAIN, 0] + stride[GAIN, 1] * j]
+        threshold = const[stride[THRESHOLD, 0] + stride[THRESHOLD, 1] * j]
+        height = threshold
+        rho = jump = beta = word(0, threshold)
+        if adapts:
+            rho = const[stride[RHO, 0] + stride[RHO, 1] * j]
+            jump = const[stride[JUMP, 0] + stride[JUMP, 1] * j]
+            beta = const[stride[BETA, 0] + stride[BETA, 1] * j]
+            level = narrow(times(rho, a[j]), HALF)
+            if z:
+                level = clipped(level + jump, level)
+            a[j] = level
+            height = clipped(threshold + narrow(times(beta, level), HALF), threshold)
+        keep = const[stride[KEEP, 0] + stride[KEEP, 1] * j]
+        base = v[j]
+        if z:
+            kept = narrow(times(keep, base), HALF)
+            base = clipped(kept + const[stride[ADDED, 0] + stride[ADDED, 1] * j], base)
+        now = clipped(
+            narrow(times(alpha, base), HALF)
+            + narrow(times(gain, drive[j]), HALF)
+            + const[stride[BIAS, 0] + stride[BIAS, 1] * j],
+            base,
+        )
+        if z:
+            off = const[stride[RESET, 0] + stride[RESET, 1] * j]
+            if const[stride[ADAPTIVE, 0] + stride[ADAPTIVE, 1] * j] > word(0, now):
+                off = height
+            now = clipped(now - off, now)
+        v[j] = now
+        u = clipped(now - height, now)
+        psi = word(0, now)
+        if may:
+            psi = surrogate(kind, u, threshold, dampening)
+        wait[j] = refractory + 1 if may and u > word(0, u) else max(wait[j] - 1, 0)
+        gained = narrow(times(psi, gain), HALF)
+        if adapts:
+            slope = narrow(times(beta, psi), HALF)
+            big_d = clipped(rho - narrow(times(jump, slope), HALF), rho)
+            direct = narrow(times(jump, gained), HALF)
+            if current:
+                # eps first, then e, in terms of the old eps.
+                coef[P * n + j] = -narrow(times(slope, big_d), HALF)
+                coef[Q * n + j] = clipped(gained - narrow(times(slope, direct), HALF), gained)
+            else:
+                coef[P * n + j], coef[Q * n + j] = -slope, gained
+            coef[D * n + j], coef[DIRECT * n + j] = big_d, direct
+        else:
+            coef[Q * n + j] = gained

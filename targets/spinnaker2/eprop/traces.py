@@ -1,0 +1,240 @@
+"""Eligibility traces and the optimiser: what is done for every synapse, row by row.
+
+A row is all weights into one neuron. Whatever the neuron, its traces follow one recursion, with
+numbers of the neuron and the step (D, d, p, q; see ``leaky``, ``gated`` and docs/eprop.md) and one
+number of the input (x, see ``regions.INPUTS``)::
+
+    e <- p eps + q x;    eps <- D eps + d x;    f <- kappa f + e;    total += L f + r e
+
+L is the learning signal, r the push of the firing-rate regulariser. Sums run in the order of the
+inputs, whatever the number of PEs, and each function loops over one row: nothing a neuron computes
+depends on where it is placed.
+"""
+
+# mypy: ignore-errors
+
+from numba import njit
+
+from snn2hw.targets.spinnaker2.eprop.words import (
+    GRADIENT_BITS,
+    clipped,
+    draw,
+    fine,
+    from_real,
+    high,
+    low,
+    narrow,
+    quotient,
+    root,
+    times,
+)
+
+@njit(_nrt=False)
+def trace(eps, filt, total, x, big_d, d, p, q, kappa, signal, push, key, stochastic):
+    """One step of a row whose neuron has a slow state of its own; see the module's recursion."""
+    for i in range(x.size):
+        first = draw(key, 2 * i, stochastic, q)
+        second = draw(key, 2 * i + 1, stochastic, q)
+        now, old = x[i], eps[i]
+        e = narrow(times(p, old) + times(q, now), low(first))
+        eps[i] = narrow(times(big_d, old) + times(d, now), high(first))
+        f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
+        filt[i] = f
+        total[i] = clipped(
+            total[i] + narrow(times(signal, f) + times(push, e), high(second)), q
+        )
+
+
+@njit(_nrt=False)
+def trace_summed(eps, filt, total, x, big_d, d, p, q, kappa, key, stochastic):
+    """As ``trace``, where the error comes at the end of the sample: total += f."""
+    for i in range(x.size):
+        first = draw(key, 2 * i, stochastic, q)
+        second = draw(key, 2 * i + 1, stochastic, q)
+        now, old = x[i], eps[i]
+        e = narrow(times(p, old) + times(q, now), low(first))
+        eps[i] = narrow(times(big_d, old) + times(d, now), high(first))
+        f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
+        filt[i] = f
+        total[i] = clipped(total[i] + f, q)
+
+
+@njit(_nrt=False)
+def trace_unfiltered(eps, total, x, big_d, d, p, q, signal, key, stochastic):
+    """As ``trace``, where the readout has no memory; signal: learning signal and push in one."""
+    for i in range(x.size):
+        first = draw(key, 2 * i, stochastic, q)
+        second = draw(key, 2 * i + 1, stochastic, q)
+        now, old = x[i], eps[i]
+        e = narrow(times(p, old) + times(q, now), low(first))
+        eps[i] = narrow(times(big_d, old) + times(d, now), high(first))
+        total[i] = clipped(total[i] + narrow(times(signal, e), low(second)), q)
+
+
+@njit(_nrt=False)
+def trace_direct(filt, total, x, q, kappa, signal, push, key, stochastic):
+    """As ``trace``, where the neuron has no slow state beyond what x carries: e = q x."""
+    for i in range(x.size):
+        first = draw(key, 2 * i, stochastic, q)
+        second = draw(key, 2 * i + 1, stochastic, q)
+        e = narrow(times(q, x[i]), low(first))
+        f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
+        filt[i] = f
+        total[i] = clipped(
+            total[i] + narrow(times(signal, f) + times(push, e), high(second)), q
+        )
+
+
+@njit(_nrt=False)
+def trace_direct_unfiltered(total, x, q, signal, key, stochastic):
+    """As ``trace_direct``, where the readout has no memory."""
+    for i in range(x.size):
+        bits = draw(key, i, stochastic, q)
+        e = narrow(times(q, x[i]), low(bits))
+        total[i] = clipped(total[i] + narrow(times(signal, e), high(bits)), q)
+
+
+@njit(_nrt=False)
+def follow(
+    words, eps, filt, total, x, n, slow, filters, at_end,
+    big_d, d, p, q, kappa, signal, push, key, stochastic,
+):  # fmt: skip
+    """One step of n synapses whose traces begin at these places: the recursion that applies.
+
+    slow: whether there is an ``eps``; filters: whether the readout has a memory; at_end: whether
+    the error comes at the end of the sample.
+    """
+    sums, inputs = words[total : total + n], words[x : x + n]
+    if filters:
+        filtered = words[filt : filt + n]
+        if slow and at_end:
+            own = words[eps : eps + n]
+            trace_summed(own, filtered, sums, inputs, big_d, d, p, q, kappa, key, stochastic)
+        elif slow:
+            own = words[eps : eps + n]
+            trace(
+                own, filtered, sums, inputs, big_d, d, p, q, kappa, signal, push, key, stochastic
+            )
+        else:
+            trace_direct(filtered, sums, inputs, q, kappa, signal, push, key, stochastic)
+        return
+    both = clipped(signal + push, signal)
+    if slow:
+        own = words[eps : eps + n]
+        trace_unfiltered(own, sums, inputs, big_d, d, p, q, both, key, stochastic)
+    else:
+        trace_direct_unfiltered(sums, inputs, q, both, key, stochastic)
+
+
+@njit(_nrt=False)
+def gradient(total, filt, signal, push, kappa, filtered, per_step, key, stochastic, out):
+    """Gradient of a row from what a sample summed up, into ``out``.
+
+    signal, push: of the whole sample, where the error came at its end (else 1 and 0); filtered:
+    whether ``filt`` is there, from which the sum of e follows: (1 - kappa) total + kappa filt;
+    per_step: 1 / steps, a factor for ``fine``.
+    """
+    rest = from_real(1.0, kappa) - kappa
+    for i in range(total.size):
+        bits = draw(key, 2 * i, stochastic, kappa)
+        more = draw(key, 2 * i + 1, stochastic, kappa)
+        total_e = total[i]
+        if filtered:
+            total_e = narrow(times(rest, total[i]) + times(kappa, filt[i]), low(bits))
+        g = narrow(times(signal, total[i]) + times(push, total_e), high(bits))
+        out[i] = fine(g, per_step, GRADIENT_BITS, more)
+
+
+@njit(_nrt=False)
+def plain_gradient(total, per_step, key, stochastic, out):
+    """As ``gradient``, where the signals are in the sum already."""
+    for i in range(total.size):
+        out[i] = fine(total[i], per_step, GRADIENT_BITS, draw(key, i, stochastic, total[i]))
+
+
+@njit(_nrt=False)
+def adam(w, m, v, g, decay, keep1, keep2, rate, epsilon, key, stochastic):
+    """One step of Adam (Kingma and Ba 2015, algorithm 1) on a row.
+
+    decay: of the weights (L2), added to the gradient; keep1, keep2: 1 - beta; rate: learning rate
+    times sqrt(1 - beta2^k) / (1 - beta1^k), epsilon: times sqrt(1 - beta2^k), which is the same
+    step without a correction of each moment. decay, keep1, keep2 and rate are factors for ``fine``.
+    """
+    for i in range(w.size):
+        a = draw(key, 4 * i, stochastic, epsilon)
+        b = draw(key, 4 * i + 1, stochastic, epsilon)
+        c = draw(key, 4 * i + 2, stochastic, epsilon)
+        d = draw(key, 4 * i + 3, stochastic, epsilon)
+        now = clipped(g[i] + fine(w[i], decay, GRADIENT_BITS, a), epsilon)
+        moment = clipped(m[i] + fine(clipped(now - m[i], epsilon), keep1, 0, b), epsilon)
+        square = narrow(times(now, now), low(d))
+        second = clipped(v[i] + fine(clipped(square - v[i], epsilon), keep2, 0, c), epsilon)
+        m[i], v[i] = moment, second
+        step = quotient(moment, clipped(root(second) + epsilon, epsilon))
+        w[i] = clipped(w[i] - fine(step, rate, 0, d), epsilon)
+
+
+@njit(_nrt=False)
+def descend(w, g, decay, rate, key, stochastic):
+    """One step of gradient descent on a row; decay and rate as for ``adam``, rate as it is."""
+    for i in range(w.size):
+        a = draw(key, 2 * i, stochastic, w[i])
+        b = draw(key, 2 * i + 1, stochastic, w[i])
+        now = clipped(g[i] + fine(w[i], decay, GRADIENT_BITS, a), w[i])
+        w[i] = clipped(w[i] - fine(now, rate, -GRADIENT_BITS, b), w[i])
+
+
+@njit(_nrt=False)
+def products(w, row, at, many, length, vector, out):
+    """Rows times a vector, into ``out``: sums in the order of the inputs, eight rows at a time.
+
+    Rows are in groups of ``many``, one group a neuron, ``row`` words apart; the first begins at
+    ``at`` in it and each is ``length`` long. One chain of additions waits for its own result; eight
+    together do not.
+    """
+    count = out.size
+    half = 1 << 14
+    k = 0
+    while k + 8 <= count:
+        r0 = k // many * row + at + k % many * length
+        r1 = (k + 1) // many * row + at + (k + 1) % many * length
+        r2 = (k + 2) // many * row + at + (k + 2) % many * length
+        r3 = (k + 3) // many * row + at + (k + 3) % many * length
+        r4 = (k + 4) // many * row + at + (k + 4) % many * length
+        r5 = (k + 5) // many * row + at + (k + 5) % many * length
+        r6 = (k + 6) // many * row + at + (k + 6) % many * length
+        r7 = (k + 7) // many * row + at + (k + 7) % many * length
+        a0 = times(w[r0], vector[0])
+        a1 = times(w[r1], vector[0])
+        a2 = times(w[r2], vector[0])
+        a3 = times(w[r3], vector[0])
+        a4 = times(w[r4], vector[0])
+        a5 = times(w[r5], vector[0])
+        a6 = times(w[r6], vector[0])
+        a7 = times(w[r7], vector[0])
+        for i in range(1, length):
+            x = vector[i]
+            a0 += times(w[r0 + i], x)
+            a1 += times(w[r1 + i], x)
+            a2 += times(w[r2 + i], x)
+            a3 += times(w[r3 + i], x)
+            a4 += times(w[r4 + i], x)
+            a5 += times(w[r5 + i], x)
+            a6 += times(w[r6 + i], x)
+            a7 += times(w[r7 + i], x)
+        out[k] = narrow(a0, half)
+        out[k + 1] = narrow(a1, half)
+        out[k + 2] = narrow(a2, half)
+        out[k + 3] = narrow(a3, half)
+        out[k + 4] = narrow(a4, half)
+        out[k + 5] = narrow(a5, half)
+        out[k + 6] = narrow(a6, half)
+        out[k + 7] = narrow(a7, half)
+        k += 8
+    while k < count:
+        r0 = k // many * row + at + k % many * length
+        a0 = times(w[r0], vector[0])
+        for i in range(1, length):
+            a0 += times(w[r0 + i], vector[i])
+        out[k] = narrow(a0, half)
+        k += 1

@@ -1,0 +1,296 @@
+"""Arithmetic on the words of a PE, for compiled code: the type of the word says which.
+
+A kernel is written once with these functions. On float32 (the M4F's floating-point unit) and
+float64 (for tests) they are the operators. On int32 a word is s16.15: a product has 30 fraction
+bits, ``narrow`` rounds it to 15 and saturates it. ``noise`` is what is added before the fraction is
+cut off: ``HALF`` rounds to the nearest, a random number of 15 bits rounds up or down with the
+probability that keeps the mean (the PE's rounding unit offers both). Floats ignore it.
+
+The random numbers are hashes of (seed, sample, step, neuron, input), not the state of a generator,
+so that a weight is rounded alike wherever its neuron is placed.
+"""
+
+# Numba compares the signatures of an overload and its implementation, annotations included.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload
+
+from snn2hw.targets.spinnaker2 import exp_unit
+
+FRACTION = 15
+ONE = 1 << FRACTION
+HALF = 1 << (FRACTION - 1)
+LARGEST = (1 << 31) - 1
+
+GRADIENT_BITS = 8
+"""In s16.15 a gradient is kept times 2**8, see ``gradient_scale``."""
+
+FINE = 30
+"""Fraction bits of a constant below 1 that a word would round too coarsely: a learning rate."""
+
+
+def is_word(kind: Any) -> bool:
+    """Whether a Numba type is that of fixed-point words (and of sums of them)."""
+    return isinstance(kind, types.Integer)
+
+
+def times(a: Any, b: Any) -> Any:
+    """Product before rounding: of int32 words an int64 with 30 fraction bits."""
+    raise NotImplementedError("compiled code only")
+
+
+def narrow(product: Any, noise: Any) -> Any:
+    """A word from a product, or a sum of products."""
+    raise NotImplementedError("compiled code only")
+
+
+def clipped(total: Any, like: Any) -> Any:
+    """A word of the type of ``like`` from a sum of words; int32 saturates."""
+    raise NotImplementedError("compiled code only")
+
+
+def quotient(a: Any, b: Any) -> Any:
+    """a / b, b above 0; int32 rounds towards minus infinity."""
+    raise NotImplementedError("compiled code only")
+
+
+def root(a: Any) -> Any:
+    """Square root, of 0 or more."""
+    raise NotImplementedError("compiled code only")
+
+
+def exponential(a: Any) -> Any:
+    """e**a; of int32 words as the PE's exp unit computes it."""
+    raise NotImplementedError("compiled code only")
+
+
+def sigmoid(a: Any) -> Any:
+    """1 / (1 + e**-a)."""
+    raise NotImplementedError("compiled code only")
+
+
+def hyperbolic_tangent(a: Any) -> Any:
+    """tanh(a)."""
+    raise NotImplementedError("compiled code only")
+
+
+def word(value: Any, like: Any) -> Any:
+    """A whole number as a word of the type of ``like``."""
+    raise NotImplementedError("compiled code only")
+
+
+def draw(key: Any, number: Any, stochastic: Any, like: Any) -> Any:
+    """30 bits for the rounding of int32 words: random, or those that round to the nearest.
+
+    ``low`` and ``high`` halves serve one ``narrow`` each, all of it one ``fine``. Floats get 0.
+    """
+    raise NotImplementedError("compiled code only")
+
+
+def fine(value: Any, factor: Any, shift: Any, bits: Any) -> Any:
+    """value * factor * 2**shift, the factor an int64 with ``FINE`` fraction bits where words are
+    int32; floats are not shifted."""
+    raise NotImplementedError("compiled code only")
+
+
+def from_real(value: Any, like: Any) -> Any:
+    """A float64 as a word of the type of ``like``, to the nearest."""
+    raise NotImplementedError("compiled code only")
+
+
+def fine_from_real(value: Any, like: Any) -> Any:
+    """A float64 as a factor for ``fine``."""
+    raise NotImplementedError("compiled code only")
+
+
+def gradient_scale(like: Any) -> Any:
+    """What gradients are kept times, as float64: 2**8 in s16.15, where Adam, which divides by a
+    gradient's size, gains resolution by it; else 1."""
+    raise NotImplementedError("compiled code only")
+
+
+def to_real(value: Any) -> Any:
+    """A word as float64."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(times, inline="always")
+def _times(a, b):
+    if is_word(a):
+        return lambda a, b: np.int64(a) * np.int64(b)
+    return lambda a, b: a * b
+
+
+@overload(narrow, inline="always")
+def _narrow(product, noise):
+    if is_word(product):
+
+        def fixed(product, noise):
+            rounded = (product + noise) >> FRACTION
+            return np.int32(min(max(rounded, -LARGEST), LARGEST))
+
+        return fixed
+    return lambda product, noise: product
+
+
+@overload(clipped, inline="always")
+def _clipped(total, like):
+    if is_word(like):
+        return lambda total, like: np.int32(min(max(np.int64(total), -LARGEST), LARGEST))
+    return lambda total, like: total
+
+
+@overload(quotient)
+def _quotient(a, b):
+    if is_word(a):
+
+        def fixed(a, b):
+            result = (np.int64(a) << FRACTION) // np.int64(b)
+            return np.int32(min(max(result, -LARGEST), LARGEST))
+
+        return fixed
+    return lambda a, b: a / b
+
+
+@overload(root)
+def _root(a):
+    if is_word(a):
+
+        def fixed(a):
+            # The double's root of up to 46 bits is within one; the loops make it the integer's.
+            square = np.int64(a) << FRACTION
+            found = np.int64(np.sqrt(np.float64(square)))
+            while found * found > square:
+                found -= 1
+            while (found + 1) * (found + 1) <= square:
+                found += 1
+            return np.int32(found)
+
+        return fixed
+    return lambda a: np.sqrt(a)
+
+
+@overload(exponential)
+def _exponential(a):
+    if is_word(a):
+        return lambda a: np.int32(exp_unit.exp(a))
+    return lambda a: np.exp(a)
+
+
+@overload(sigmoid)
+def _sigmoid(a):
+    if is_word(a):
+        return lambda a: np.int32(exp_unit.sigmoid(a))
+
+    def real(a):
+        one = word(1, a)
+        return one / (one + np.exp(-a))
+
+    return real
+
+
+@overload(hyperbolic_tangent)
+def _hyperbolic_tangent(a):
+    if is_word(a):
+        return lambda a: np.int32(exp_unit.tanh(a))
+    return lambda a: np.tanh(a)
+
+
+@overload(word, inline="always")
+def _word(value, like):
+    if is_word(like):
+        return lambda value, like: np.int32(value << FRACTION)
+    if like == types.float32:
+        return lambda value, like: np.float32(value)
+    return lambda value, like: np.float64(value)
+
+
+@overload(draw, inline="always")
+def _draw(key, number, stochastic, like):
+    if is_word(like):
+
+        def fixed(key, number, stochastic, like):
+            bits = np.int64(mixed(key, number)) & 0x3FFFFFFF
+            return bits if stochastic else np.int64(HALF | HALF << FRACTION)
+
+        return fixed
+    return lambda key, number, stochastic, like: 0
+
+
+@overload(fine, inline="always")
+def _fine(value, factor, shift, bits):
+    if is_word(value):
+
+        def fixed(value, factor, shift, bits):
+            cut = FINE - shift
+            noise = bits >> (FINE - cut) if cut <= FINE else bits << (cut - FINE)
+            rounded = (np.int64(value) * np.int64(factor) + noise) >> cut
+            return np.int32(min(max(rounded, -LARGEST), LARGEST))
+
+        return fixed
+    return lambda value, factor, shift, bits: value * factor
+
+
+@overload(from_real, inline="always")
+def _from_real(value, like):
+    if is_word(like):
+
+        def fixed(value, like):
+            return np.int32(min(max(np.rint(value * ONE), -float(LARGEST)), float(LARGEST)))
+
+        return fixed
+    if like == types.float32:
+        return lambda value, like: np.float32(value)
+    return lambda value, like: value
+
+
+@overload(fine_from_real, inline="always")
+def _fine_from_real(value, like):
+    if is_word(like):
+        return lambda value, like: np.int64(np.rint(value * (1 << FINE)))
+    if like == types.float32:
+        return lambda value, like: np.float32(value)
+    return lambda value, like: value
+
+
+@overload(gradient_scale, inline="always")
+def _gradient_scale(like):
+    if is_word(like):
+        return lambda like: float(1 << GRADIENT_BITS)
+    return lambda like: 1.0
+
+
+@overload(to_real, inline="always")
+def _to_real(value):
+    if is_word(value):
+        return lambda value: np.float64(value) / ONE
+    return lambda value: np.float64(value)
+
+
+@njit(inline="always")
+def low(bits):
+    """Noise for one ``narrow`` from what ``draw`` gave."""
+    return bits & (ONE - 1)
+
+
+@njit(inline="always")
+def high(bits):
+    """Noise for another."""
+    return bits >> FRACTION
+
+
+@njit(cache=True, inline="always")
+def mixed(key, value):
+    """A key of 32 bits from a key and one more number (the finaliser of MurmurHash3, by Appleby)."""
+    x = (np.uint64(key) * np.uint64(0x9E3779B1) + np.uint64(value)) & np.uint64(0xFFFFFFFF)
+    x ^= x >> np.uint64(16)
+    x = (x * np.uint64(0x85EBCA6B)) & np.uint64(0xFFFFFFFF)
+    x ^= x >> np.uint64(13)
+    x = (x * np.uint64(0xC2B2AE35)) & np.uint64(0xFFFFFFFF)
+    return x ^ (x >> np.uint64(16))
