@@ -1,12 +1,28 @@
-"""The exp unit's integers against float64, over every argument that has a result, and compiled."""
+"""The exp unit's integers against float64, over every argument that has a result, and compiled;
+GPN with its gates on that unit, against NumPy and against gates in float64."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 import pytest
+import reference
+from random_networks import random_network
+from reference import Reference, clip24, div_toward_zero, message, simulate_reference
 
-from snn2hw.targets.spinnaker2 import exp_unit
+import snn2hw
+from snn2hw.data import speech_commands
+from snn2hw.errors import DataError
+from snn2hw.graph import FixedPointNetwork
+from snn2hw.neurons import gpn
+from snn2hw.nn import load_checkpoint
+from snn2hw.simulator import simulate
+from snn2hw.targets.spinnaker2 import exp_unit, gates
+from snn2hw.targets.spinnaker2.inference import run_on_pes
 
 ULP = 2.0**-15
 LOWEST, HIGHEST = -363408, 363408
@@ -83,3 +99,132 @@ def test_compiled_scalars_arrays_of_32_bits_and_python_integers_agree(name: str)
     for dtype in (np.int32, np.int64):
         np.testing.assert_array_equal(each(x.astype(dtype)), want)
         np.testing.assert_array_equal(function(x.astype(dtype)), want)
+
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def gpn_in_s16_15(sigmoid: Function, tanh: Function) -> Callable[..., Any]:
+    """The equations at the top of gates.py again; a gate's function takes and gives s16.15."""
+
+    def step(p: dict[str, np.ndarray], state: dict[str, np.ndarray], *a: np.ndarray) -> Any:
+        arriving = dict(zip((*"xfibt", *(f"{g}_rec" for g in "fibt")), a, strict=True))
+
+        def argument(gate: str) -> np.ndarray:
+            both = 16 * arriving[gate] * p[f"{gate}_gain"]
+            both = both + arriving[f"{gate}_rec"] * p[f"{gate}_rec_gain"]
+            return div_toward_zero(both, 13) + 32 * p[f"{gate}_bias"]
+
+        x, clips_x = clip24(div_toward_zero(arriving["x"] * p["x_gain"], 10) + p["x_bias"])
+        forgotten = div_toward_zero(sigmoid(argument("f")) * state["v"], 15)
+        h, clips_h = clip24(forgotten + div_toward_zero(sigmoid(argument("i")) * x, 15))
+        s = 2 * h >= sigmoid(argument("t"))
+        half = np.floor_divide(tanh(argument("b")) + 1, 2)
+        v, clips_v = clip24(np.where(s, 0, h) + half)
+        m, clips_m = message(v, p["message_shift"])
+        sent = {"s": s.astype(np.int64), "m": m}
+        return {"v": v}, sent, 0, clips_x + clips_h + clips_v + clips_m
+
+    return step
+
+
+def rounded(function: Function) -> Function:
+    """A function in float64, its result to the nearest in s16.15."""
+    return lambda a: np.rint(function(a * ULP) / ULP).astype(np.int64)
+
+
+def limited(name: str) -> Function:
+    """The exp unit's function of arguments that may exceed int32, as no gate's sum does."""
+    return lambda a: getattr(exp_unit, name)(np.clip(a, -(2**31) + 1, 2**31 - 1))
+
+
+def referred(
+    monkeypatch: pytest.MonkeyPatch, net: FixedPointNetwork, x: np.ndarray, *functions: Function
+) -> Reference:
+    with monkeypatch.context() as patch:
+        patch.setitem(reference.STEPS, "gpn", gpn_in_s16_15(*functions))
+        return simulate_reference(net, x)
+
+
+def test_gates_on_the_exp_unit_are_those_of_numpy_at_every_limit(monkeypatch) -> None:
+    rng = np.random.default_rng(20261123)
+    clipped = differ = 0
+    for _ in range(15):
+        net, x = random_network(rng, "gpn", steps=25, batch=2)
+        want = referred(monkeypatch, net, x, limited("sigmoid"), limited("tanh"))
+        found = run_on_pes(net, x, snn2hw.place(net, pes=5), ("v", "m"), gates="exp_unit")
+        for layer in net.layers:
+            np.testing.assert_array_equal(found.state[layer.name]["v"], want.state[layer.name]["v"])
+            np.testing.assert_array_equal(found.state[layer.name]["m"], want.sent[layer.name]["m"])
+            np.testing.assert_array_equal(found.spikes[layer.name], want.sent[layer.name]["s"])
+            assert found.overflows[layer.name].clips == want.clips[layer.name]
+            clipped += want.clips[layer.name] > 0
+        differ += not np.array_equal(found.output, simulate(net, x).output)
+    assert min(clipped, differ) >= 5
+
+
+def test_a_step_is_that_of_float64_to_the_rounding_of_its_numbers() -> None:
+    """v, x and the gates' arguments drawn at random: error of the exp unit's step, and of the
+    table's, which is larger by what docs/spinnaker2.md says."""
+    rng = np.random.default_rng(4)
+    n = 20_000
+    v, x = (rng.integers(-(2**16), 2**16, n) for _ in range(2))
+    biases = [rng.integers(-6000, 6000, n) for _ in range(4)]
+    zeros, gains = [np.zeros(n, dtype=np.int64)] * 8, [np.ones(n, dtype=np.int64)] * 8
+    arguments = (v, x, *zeros, 1 << gpn.X_GAIN_SHIFT, *gains, 0, *biases, 4)
+    f, i, b, t = (bias / 2.0**gpn.GATE_FRACTION for bias in biases)
+
+    def sigma(a: np.ndarray) -> np.ndarray:
+        return 1.0 / (1.0 + np.exp(-a))
+
+    h = (sigma(f) * v + sigma(i) * x) / 2.0**gpn.V_FRACTION
+    clear = np.abs(h - sigma(t)) > 0.01
+    want = np.where(h >= sigma(t), 0.0, h) + np.tanh(b)
+
+    def error(step: Callable[..., Any], *table: np.ndarray) -> float:
+        new, s, _, _, clips = step(*arguments, *table)
+        np.testing.assert_array_equal(s[clear], (h >= sigma(t))[clear])
+        assert not np.any(clips * (np.abs(new) < 2**15))
+        return float(np.abs(new / 2.0**gpn.V_FRACTION - want)[clear].max())
+
+    # One ulp of each gate times |v| and |x| below 4, 1.5 of the bypass, two products rounded
+    # towards zero and one sum to the nearest.
+    assert error(gates.step) < (4 + 4 + 1.5) * ULP + (1 + 1 + 0.5) * 2.0**-gpn.V_FRACTION
+    assert 5 * error(gates.step) < error(gpn.step, gpn.SIGMOID)
+
+
+def test_networks_without_gates_are_not_touched() -> None:
+    net, x = random_network(np.random.default_rng(2), "lif", steps=20)
+    found = run_on_pes(net, x, snn2hw.place(net), gates="exp_unit")
+    np.testing.assert_array_equal(found.output, simulate(net, x).output)
+
+
+def test_gates_on_recorded_speech(monkeypatch) -> None:
+    """The figures of docs/spinnaker2.md: how far the table's spikes and the exp unit's are from
+    those of gates in float64, all else being integers, and what that does to answers."""
+    try:
+        typical, test = (speech_commands.load_digits(split) for split in ("train", "test"))
+    except DataError as error:
+        pytest.skip(str(error))
+    folder = Path(__file__).parent.parent / "examples" / "checkpoints"
+    model = load_checkpoint(folder / "speech_commands_gpn.pt")
+    graph = snn2hw.to_nir(model, test.x.shape[2:], dt=test.dt_s)
+    net = snn2hw.quantize(graph, dt=test.dt_s, calibration=typical.x[::4])
+    x = net.encode(test.x)
+    placement = snn2hw.place(net)
+    table = run_on_pes(net, x, placement)
+    unit = run_on_pes(net, x, placement, gates="exp_unit")
+    assert np.mean(table.predictions == unit.predictions) >= 0.97
+    accuracies = [np.mean(run.predictions == test.y) for run in (table, unit)]
+    assert abs(accuracies[0] - accuracies[1]) <= 0.015
+    some = slice(None, None, 10)
+    exact = referred(
+        monkeypatch, net, x[some], rounded(lambda a: 1.0 / (1.0 + np.exp(-a))), rounded(np.tanh)
+    )
+    for layer in net.layers:
+        if layer.model.name == "gpn":
+            want = exact.sent[layer.name]["s"]
+            apart = [
+                np.sum(run.spikes[layer.name][some] != want) / want.sum() for run in (table, unit)
+            ]
+            assert apart[1] < 0.01 < 0.03 < apart[0] < 0.12
