@@ -71,7 +71,8 @@ def _too_full(placed: Placement, fewest: int | None) -> list[Violation]:
             f"of them for {layer!r} ({_largest(worst.purposes)})"
         )
         if len(cores) > 1:
-            used += f", and {len(cores) - 1} PEs more are too full with it"
+            others = len(cores) - 1
+            used += f", and {others} more PE{'s are' if others > 1 else ' is'} too full"
         limit = f"{placed.limit:,} bytes of data memory"
         found.append(Violation("PE memory", layer, used, limit, hint))
     return found
