@@ -120,14 +120,14 @@ def to_real(value: Any) -> Any:
     raise NotImplementedError("compiled code only")
 
 
-@overload(times, inline="always")
+@overload(times)
 def _times(a, b):
     if is_word(a):
         return lambda a, b: np.int64(a) * np.int64(b)
     return lambda a, b: a * b
 
 
-@overload(narrow, inline="always")
+@overload(narrow)
 def _narrow(product, noise):
     if is_word(product):
 
@@ -139,7 +139,7 @@ def _narrow(product, noise):
     return lambda product, noise: product
 
 
-@overload(clipped, inline="always")
+@overload(clipped)
 def _clipped(total, like):
     if is_word(like):
         return lambda total, like: np.int32(min(max(np.int64(total), -LARGEST), LARGEST))
@@ -202,7 +202,7 @@ def _hyperbolic_tangent(a):
     return lambda a: np.tanh(a)
 
 
-@overload(word, inline="always")
+@overload(word)
 def _word(value, like):
     if is_word(like):
         return lambda value, like: np.int32(value << FRACTION)
@@ -211,7 +211,7 @@ def _word(value, like):
     return lambda value, like: np.float64(value)
 
 
-@overload(draw, inline="always")
+@overload(draw)
 def _draw(key, number, stochastic, like):
     if is_word(like):
 
@@ -223,7 +223,7 @@ def _draw(key, number, stochastic, like):
     return lambda key, number, stochastic, like: 0
 
 
-@overload(fine, inline="always")
+@overload(fine)
 def _fine(value, factor, shift, bits):
     if is_word(value):
 
@@ -237,7 +237,7 @@ def _fine(value, factor, shift, bits):
     return lambda value, factor, shift, bits: value * factor
 
 
-@overload(from_real, inline="always")
+@overload(from_real)
 def _from_real(value, like):
     if is_word(like):
 
@@ -250,7 +250,7 @@ def _from_real(value, like):
     return lambda value, like: value
 
 
-@overload(fine_from_real, inline="always")
+@overload(fine_from_real)
 def _fine_from_real(value, like):
     if is_word(like):
         return lambda value, like: np.int64(np.rint(value * (1 << FINE)))
@@ -259,33 +259,33 @@ def _fine_from_real(value, like):
     return lambda value, like: value
 
 
-@overload(gradient_scale, inline="always")
+@overload(gradient_scale)
 def _gradient_scale(like):
     if is_word(like):
         return lambda like: float(1 << GRADIENT_BITS)
     return lambda like: 1.0
 
 
-@overload(to_real, inline="always")
+@overload(to_real)
 def _to_real(value):
     if is_word(value):
         return lambda value: np.float64(value) / ONE
     return lambda value: np.float64(value)
 
 
-@njit(inline="always")
+@njit
 def low(bits):
     """Noise for one ``narrow`` from what ``draw`` gave."""
     return bits & (ONE - 1)
 
 
-@njit(inline="always")
+@njit
 def high(bits):
     """Noise for another."""
     return bits >> FRACTION
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def mixed(key, value):
     """A key of 32 bits from a key and one more number (the finaliser of MurmurHash3, by Appleby)."""
     x = (np.uint64(key) * np.uint64(0x9E3779B1) + np.uint64(value)) & np.uint64(0xFFFFFFFF)
