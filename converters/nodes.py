@@ -79,7 +79,8 @@ class ALIF(nir.ir.NIRNode):  # type: ignore[misc]
         shape: tuple[int, ...] = ()
         for name in (*_EACH, *_ONE):
             value = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
-            if value.size != 1 and (name in _ONE or (shape and value.shape != shape)):
+            fits = value.size > 0 and name not in _ONE and value.shape == (shape or value.shape)
+            if value.size != 1 and not fits:
                 wanted = "one value" if name in _ONE else f"{shape} as others, or one value"
                 raise GraphError(f"ALIF: {name} has shape {value.shape}; give {wanted}")
             shape = shape if value.size == 1 else value.shape
