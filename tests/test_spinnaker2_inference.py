@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import conformance
+import netx_data
 import numpy as np
 import pytest
 from conformance_case import Case
@@ -226,6 +227,20 @@ def test_trained_networks_on_recorded_speech(neuron: str) -> None:
     assert 0.01 < np.mean([spikes.mean() for spikes in run.spikes.values()]) < 0.6
     for pes in PES:
         assert_equal(net, run, run_on_pes(net, x, snn2hw.place(net, pes=pes), record))
+
+
+def test_pilotnet_on_the_fewest_elements_and_on_all() -> None:
+    """118,909 neurons behind convolutions, lava-dl's own network on its recorded input."""
+    try:
+        recorded = netx_data.pilotnet()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    net, x = recorded.network(), recorded.x[:, :12]
+    run = net.run(x, ("v",))
+    for pes in (None, 152):
+        placement = snn2hw.place(net, pes=pes)
+        assert placement.pes == (pes or 22)
+        assert_equal(net, run, run_on_pes(net, x, placement, ("v",)))
 
 
 def test_threads_and_samples_do_not_touch_each_other() -> None:
