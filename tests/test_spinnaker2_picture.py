@@ -66,10 +66,12 @@ def test_title_and_legend_say_what_is_shown() -> None:
 
 
 def test_pes_over_the_limit_stand_out() -> None:
-    svg = picture(placed(pes=2))
+    # 4 neurons on each of 75 PEs: 124,096 bytes.
+    svg = picture(placed(pes=100))
     found = cells(svg)
-    assert fill(found[0]) == fill(found[1]) == OVER
-    assert fill(found[2]) != OVER
+    assert fill(found[0]) == fill(found[74]) == OVER
+    assert words(found[0])[1] == "126%"
+    assert OVER not in (fill(found[75]), fill(found[76]))
     said = words(ElementTree.fromstring(svg))
     assert said[2].startswith("Does not fit: PE ")
     assert any("give at least 101 PEs" in line for line in said[2:4])

@@ -169,12 +169,28 @@ def test_spread_layers_go_over_all_and_the_others_to_the_emptiest() -> None:
     assert many.ok
 
 
+def test_pes_that_nothing_is_left_for_cost_nothing() -> None:
+    placed = place_demands([demand(neurons=5), demand("b", 4, spread=True)], spinnaker2(), 10**9)
+    assert placed.pes == 10**9
+    assert [(p.layer, p.pe, p.neurons) for p in placed.parts] == [
+        ("a", 4, 5), ("b", 0, 1), ("b", 1, 1), ("b", 2, 1), ("b", 3, 1),
+    ]  # fmt: skip
+
+
 def test_others_go_on_as_few_as_they_fit() -> None:
     # 94,208 bytes: 93 neurons of 1,000 and 500 for the part.
     placed = place_demands([demand(neurons=100)], spinnaker2(), 50)
     assert [(p.pe, p.first, p.last) for p in placed.parts] == [(0, 0, 93), (1, 93, 100)]
     balanced = place_demands([demand(neurons=100)], spinnaker2(), 50, balance=True)
     assert [p.neurons for p in balanced.parts] == [2] * 50
+
+
+@pytest.mark.parametrize(("part", "pes"), [(0, 1), (1, 2)])
+def test_the_last_byte_counts(part: int, pes: int) -> None:
+    halves = demand(neurons=2, per_neuron={"weights": ROOM // 2}, per_part={"tables": part})
+    placed = place_demands([halves], spinnaker2())
+    assert placed.ok
+    assert placed.pes == pes
 
 
 def test_bytes_packets_cycles_and_time_by_hand() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ SOURCED: dict[str, tuple[float | str, str, str]] = {
     "exp_cycles_least": (7, "cycle", "secondary"),
     "exp_cycles_most": (22, "cycle", "secondary"),
     "router_entries": (16384, "1", "primary"),
-    "router_key_bits": (32, "bit", "primary"),
+    "router_key_bits": (32, "bit", "secondary"),
     "noc_flit_bits": (192, "bit", "secondary"),
     "chip_links": (6, "1", "primary"),
     "synaptic_events_per_s": (12e6, "event/s", "secondary"),
@@ -39,6 +40,8 @@ SOURCED: dict[str, tuple[float | str, str, str]] = {
     "power_coremark_high_w": (1.2479, "W", "secondary"),
 }
 """Typed again from the sources, not copied from the file."""
+
+SCALES = {"MHz": (1e6, "Hz"), "ms": (1e-3, "s"), "mW": (1e-3, "W"), "pJ": (1e-12, "J/cycle")}
 
 
 def good() -> dict[str, Any]:
@@ -185,3 +188,14 @@ def test_a_text_is_no_number() -> None:
     spec = parse_spec(json.dumps(good()), "spinnaker2.json")
     with pytest.raises(TargetError, match=r"figure 'exp_formats' is 's16\.15.*; write it as"):
         spec.number("exp_formats")
+
+
+def test_the_documentation_says_what_the_file_says() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "spinnaker2.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,.]+)(?: ([A-Za-z/]+))? \| (\w+) \|", text, re.MULTILINE)
+    assert {name for name, *_ in rows} >= set(REQUIRED)
+    for name, value, unit, grade in rows:
+        figure = spinnaker2()[name]
+        scale, plain = SCALES.get(unit, (1.0, unit or "1"))
+        assert float(value.replace(",", "")) * scale == pytest.approx(figure.value), name
+        assert (plain, grade) == (figure.unit, figure.grade), name

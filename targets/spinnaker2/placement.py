@@ -281,9 +281,11 @@ def place_demands(
     room = spec.integer("pe_data_bytes") - spec.integer("pe_stack_heap_bytes")
     fewest = split.fewest(demands, room)
     given = pes if pes is not None else fewest or spec.integer("pes_usable")
+    # No PE beyond the number of neurons holds anything.
+    useful = min(given, sum(demand.neurons for demand in demands))
     parts = tuple(
         Part(demands[k].layer, pe, first, last)
-        for k, pe, first, last in split.split(demands, given, room, balance)
+        for k, pe, first, last in split.split(demands, useful, room, balance)
     )
     entering, loads = dict(entering or {}), dict(loads or {})
     placed = Placement(spec, given, tuple(demands), parts, dt_s, (), entering, loads)
