@@ -67,7 +67,7 @@ def test_title_and_legend_say_what_is_shown() -> None:
 
 def test_pes_over_the_limit_stand_out() -> None:
     # 4 neurons on each of 75 PEs: 124,096 bytes.
-    svg = picture(placed(pes=100))
+    svg = picture(placed(pes=99))
     found = cells(svg)
     assert fill(found[0]) == fill(found[74]) == OVER
     assert words(found[0])[1] == "126%"
