@@ -10,21 +10,18 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-import reference
+from gates_reference import ULP, Function, simulate_float_gates, simulate_gates
 from random_networks import random_network
-from reference import Reference, clip24, div_toward_zero, message, simulate_reference
 
 import snn2hw
 from snn2hw.data import speech_commands
 from snn2hw.errors import DataError
-from snn2hw.graph import FixedPointNetwork
 from snn2hw.neurons import gpn
 from snn2hw.nn import load_checkpoint
 from snn2hw.simulator import simulate
 from snn2hw.targets.spinnaker2 import exp_unit, gates
 from snn2hw.targets.spinnaker2.inference import run_on_pes
 
-ULP = 2.0**-15
 LOWEST, HIGHEST = -363408, 363408
 """Arguments of exp whose result rounds to at least one ulp and to at most the largest number:
 floor of 16 ln 2 in ulp."""
@@ -101,57 +98,17 @@ def test_compiled_scalars_arrays_of_32_bits_and_python_integers_agree(name: str)
         np.testing.assert_array_equal(function(x.astype(dtype)), want)
 
 
-Function = Callable[[np.ndarray], np.ndarray]
-
-
-def gpn_in_s16_15(sigmoid: Function, tanh: Function) -> Callable[..., Any]:
-    """The equations at the top of gates.py again; a gate's function takes and gives s16.15."""
-
-    def step(p: dict[str, np.ndarray], state: dict[str, np.ndarray], *a: np.ndarray) -> Any:
-        arriving = dict(zip((*"xfibt", *(f"{g}_rec" for g in "fibt")), a, strict=True))
-
-        def argument(gate: str) -> np.ndarray:
-            both = 16 * arriving[gate] * p[f"{gate}_gain"]
-            both = both + arriving[f"{gate}_rec"] * p[f"{gate}_rec_gain"]
-            return div_toward_zero(both, 13) + 32 * p[f"{gate}_bias"]
-
-        x, clips_x = clip24(div_toward_zero(arriving["x"] * p["x_gain"], 10) + p["x_bias"])
-        forgotten = div_toward_zero(sigmoid(argument("f")) * state["v"], 15)
-        h, clips_h = clip24(forgotten + div_toward_zero(sigmoid(argument("i")) * x, 15))
-        s = 2 * h >= sigmoid(argument("t"))
-        half = np.floor_divide(tanh(argument("b")) + 1, 2)
-        v, clips_v = clip24(np.where(s, 0, h) + half)
-        m, clips_m = message(v, p["message_shift"])
-        sent = {"s": s.astype(np.int64), "m": m}
-        return {"v": v}, sent, 0, clips_x + clips_h + clips_v + clips_m
-
-    return step
-
-
-def rounded(function: Function) -> Function:
-    """A function in float64, its result to the nearest in s16.15."""
-    return lambda a: np.rint(function(a * ULP) / ULP).astype(np.int64)
-
-
 def limited(name: str) -> Function:
     """The exp unit's function of arguments that may exceed int32, as no gate's sum does."""
     return lambda a: getattr(exp_unit, name)(np.clip(a, -(2**31) + 1, 2**31 - 1))
 
 
-def referred(
-    monkeypatch: pytest.MonkeyPatch, net: FixedPointNetwork, x: np.ndarray, *functions: Function
-) -> Reference:
-    with monkeypatch.context() as patch:
-        patch.setitem(reference.STEPS, "gpn", gpn_in_s16_15(*functions))
-        return simulate_reference(net, x)
-
-
-def test_gates_on_the_exp_unit_are_those_of_numpy_at_every_limit(monkeypatch) -> None:
+def test_gates_on_the_exp_unit_are_those_of_numpy_at_every_limit() -> None:
     rng = np.random.default_rng(20261123)
     clipped = differ = 0
     for _ in range(15):
         net, x = random_network(rng, "gpn", steps=25, batch=2)
-        want = referred(monkeypatch, net, x, limited("sigmoid"), limited("tanh"))
+        want = simulate_gates(net, x, limited("sigmoid"), limited("tanh"))
         found = run_on_pes(net, x, snn2hw.place(net, pes=5), ("v", "m"), gates="exp_unit")
         for layer in net.layers:
             np.testing.assert_array_equal(found.state[layer.name]["v"], want.state[layer.name]["v"])
@@ -199,7 +156,7 @@ def test_networks_without_gates_are_not_touched() -> None:
     np.testing.assert_array_equal(found.output, simulate(net, x).output)
 
 
-def test_gates_on_recorded_speech(monkeypatch) -> None:
+def test_gates_on_recorded_speech() -> None:
     """The figures of docs/spinnaker2.md: how far the table's spikes and the exp unit's are from
     those of gates in float64, all else being integers, and what that does to answers."""
     try:
@@ -218,9 +175,7 @@ def test_gates_on_recorded_speech(monkeypatch) -> None:
     accuracies = [np.mean(run.predictions == test.y) for run in (table, unit)]
     assert abs(accuracies[0] - accuracies[1]) <= 0.015
     some = slice(None, None, 10)
-    exact = referred(
-        monkeypatch, net, x[some], rounded(lambda a: 1.0 / (1.0 + np.exp(-a))), rounded(np.tanh)
-    )
+    exact = simulate_float_gates(net, x[some])
     for layer in net.layers:
         if layer.model.name == "gpn":
             want = exact.sent[layer.name]["s"]
