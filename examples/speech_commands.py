@@ -37,7 +37,7 @@ def calibration() -> Dataset:
     picked = {
         field.name: getattr(train, field.name)[::every]
         for field in dataclasses.fields(train)
-        if field.name in ("x", "y", "length", "speaker") and getattr(train, field.name) is not None
+        if field.name in ("x", "y", "length", "speaker", "take") and getattr(train, field.name) is not None
     }
     return dataclasses.replace(train, **picked)
 
