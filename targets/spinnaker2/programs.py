@@ -9,7 +9,7 @@ every element that holds some layer that listens to its source.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,6 @@ class Machine:
     start: npt.NDArray[np.int32]
     sizes: Table
     records: tuple[Copy, ...]
-    keys: dict[tuple[str, str], int]
 
 
 class _Memory:
@@ -109,6 +108,7 @@ class _Memory:
         self.begun = self.size
 
     def add(self, values: npt.NDArray[Any]) -> int:
+        """Put values behind what is there; where they begin."""
         self.parts.append(values.astype(self.parts[0].dtype).ravel())
         self.size += values.size
         return self.size - values.size - self.begun
@@ -117,6 +117,11 @@ class _Memory:
         """Room for n values that need no first value."""
         self.size += n
         return self.size - n - self.begun
+
+    @property
+    def here(self) -> int:
+        """Where the next values will be."""
+        return self.size - self.begun
 
     @property
     def span(self) -> tuple[int, int]:
@@ -154,112 +159,125 @@ def load(
     Raises GraphError for a network that is not balanced, TargetError where keys run out.
     """
     check_balanced(net)
-    keys = _keys(net)
-    routes: list[int] = []
-    spans = {}
-    for source in keys:
-        heard_by = {s.target for s in net.synapses if (s.source, s.source_port) == source}
-        listeners = sorted({part.pe for part in parts if part.layer in heard_by})
-        spans[source] = (len(routes), len(routes) + len(listeners))
-        routes += listeners
-    wire = 0
-    input_ports = _Rows(7)
-    for node in net.inputs:
-        source = (node.name, INPUT_PORT)
-        input_ports.append((wire, node.n, keys[source], wire, 0, *spans[source]))
-        wire += node.n
-    records, columns = _records(net, record)
-    layers = {layer.name: (k, layer) for k, layer in enumerate(net.layers)}
-    weights, params, state = _Memory(np.int8), _Memory(np.int32), _Memory(np.int32)
-    acc, out, fired = _Memory(np.int32), _Memory(np.int32), _Memory(np.int8)
-    memories = (weights, params, state, acc, out, fired)
-    elements, queues, rows = _Rows(14), _Rows(4), _Rows(16)
-    groups, ports, copies, blocks = _Rows(9), _Rows(7), _Rows(4), _Rows(2)
-    shapes = _Rows(len(CONVOLUTION_COLUMNS))
-    counts = packets = 0
-    widest = 1
-    held_by: dict[int, list[Part]] = {}
-    for part in parts:
-        held_by.setdefault(part.pe, []).append(part)
-    for pe in range(pes):
-        held = held_by.get(pe, [])
+    return _Loader(net, parts, record, gates).machine(parts, pes)
+
+
+class _Loader:
+    """Fills the tables of a machine, element by element."""
+
+    def __init__(
+        self, net: FixedPointNetwork, parts: Sequence[Part], record: Sequence[str], gates: str
+    ) -> None:
+        self.net, self.gates = net, gates
+        self.layers = {layer.name: (k, layer) for k, layer in enumerate(net.layers)}
+        self.records, self.columns = _records(net, record)
+        self.keys = _keys(net)
+        self.routes, self.spans = _routes(net, self.keys, parts)
+        self.elements, self.queues, self.parts = _Rows(14), _Rows(4), _Rows(16)
+        self.groups, self.ports, self.input_ports = _Rows(9), _Rows(7), _Rows(7)
+        self.copies, self.blocks = _Rows(4), _Rows(2)
+        self.shapes = _Rows(len(CONVOLUTION_COLUMNS))
+        self.weights, self.params = _Memory(np.int8), _Memory(np.int32)
+        self.state, self.acc = _Memory(np.int32), _Memory(np.int32)
+        self.out, self.fired = _Memory(np.int32), _Memory(np.int8)
+        self.wire = self.counts = self.packets = 0
+        for node in net.inputs:
+            source = (node.name, INPUT_PORT)
+            row = (self.wire, node.n, self.keys[source], self.wire, 0, *self.spans[source])
+            self.input_ports.append(row)
+            self.wire += node.n
+
+    def machine(self, parts: Sequence[Part], pes: int) -> Machine:
+        """All elements."""
+        held: dict[int, list[Part]] = {}
+        for part in parts:
+            held.setdefault(part.pe, []).append(part)
+        for pe in range(pes):
+            self._element(held.get(pe, []))
+        of_work = (self.acc.size, self.out.size, self.fired.size)
+        widest = max((group[3] for group in self.groups), default=1)
+        sizes = (*of_work, self.wire, self.counts, self.packets, widest)
+        return Machine(
+            pes=pes,
+            ticks=1 + max((layer.offset for layer in self.net.layers), default=0),
+            elements=self.elements.table(),
+            queues=self.queues.table(),
+            parts=self.parts.table(),
+            groups=self.groups.table(),
+            ports=self.ports.table(),
+            input_ports=self.input_ports.table(),
+            routes=np.array(self.routes, dtype=np.int64),
+            copies=self.copies.table(),
+            weights=self.weights.joined(),
+            shapes=self.shapes.table(),
+            params=self.params.joined(),
+            blocks=self.blocks.table(),
+            start=self.state.joined(),
+            sizes=np.array(sizes, dtype=np.int64),
+            records=self.records,
+        )
+
+    def _element(self, held: Sequence[Part]) -> None:
+        memories = (self.weights, self.params, self.state, self.acc, self.out, self.fired)
         for memory in memories:
             memory.begin()
-        first_row, first_group = len(rows), len(groups)
+        first_part, first_group = len(self.parts), len(self.groups)
         for part in held:
-            number, layer = layers[part.layer]
-            model, n = layer.model, part.last - part.first
-            at_state, at_acc, at_param = state.size - state.begun, acc.size - acc.begun, len(blocks)
-            at_group, at_port, at_copy = len(groups), len(ports), len(copies)
-            for name in (s.name for s in model.states):
-                values = layer.start.get(name, np.zeros(layer.n))[part.first : part.last]
-                at = state.add(np.asarray(values))
-                if (part.layer, name) in columns:
-                    copies.append((0, at, n, columns[part.layer, name] + part.first))
-            acc.take(n * len(model.inputs))
-            at_out, at_fired = out.size - out.begun, fired.size - fired.begun
-            for output in model.outputs:
-                source = (part.layer, output.name)
-                at = fired.take(padded(n)) if output.is_spike else out.take(n)
-                if source in columns:
-                    what = 2 if output.is_spike else 1
-                    copies.append((what, at, n, columns[source] + part.first))
-                if source in keys:
-                    key = keys[source] + part.first
-                    ports.append((at, n, key, wire, int(output.is_spike), *spans[source]))
-                    wire += n
-            for param in model.params:
-                values = np.asarray(layer.params[param.name])[part.first : part.last]
-                varies = bool(np.any(values != values[0]))
-                values = values if varies else np.full(BLOCK, values[0])
-                blocks.append((params.add(values), int(varies)))
-            for synapse in net.into(part.layer):
-                for row in _groups(synapse, layer, part, weights, shapes):
-                    first, end, link, sums, at_weight, shape, port = row
-                    key = keys[synapse.source, synapse.source_port]
-                    to = at_acc + port * n
-                    wait = synapse.chip_delay - 1
-                    head = (key + first, key + end, link, sums, at_weight, shape)
-                    groups.append((*head, wait, synapse.exponent, to))
-                    widest = max(widest, sums)
-            kind = kind_of(GPN_EXP_UNIT if model.name == "gpn" and gates == "exp_unit" else model)
-            rows.append(
-                (
-                    *(kind, n, at_state, at_acc, len(model.inputs), at_out, at_fired, number),
-                    *(at_param, layer.offset, at_group, len(groups), at_port, len(ports)),
-                    *(at_copy, len(copies)),
-                )
-            )
+            self._part(part)
         ends = [end for memory in memories for end in memory.span]
-        elements.append((first_row, len(rows), *ends))
-        heard = {(s.source, s.source_port) for part in held for s in net.into(part.layer)}
-        depth = 2 + max((group[6] for group in groups[first_group:]), default=0)
-        room = sum(net.size(name) for name, _ in heard)
-        queues.append((counts, packets, depth, room))
-        counts, packets = counts + depth, packets + depth * room
+        self.elements.append((first_part, len(self.parts), *ends))
+        heard = {(s.source, s.source_port) for part in held for s in self.net.into(part.layer)}
+        # One place more than packets wait: the one that fills while the others are read.
+        depth = 2 + max((group[6] for group in self.groups[first_group:]), default=0)
+        room = sum(self.net.size(name) for name, _ in heard)
+        self.queues.append((self.counts, self.packets, depth, room))
+        self.counts, self.packets = self.counts + depth, self.packets + depth * room
 
-    return Machine(
-        pes=pes,
-        ticks=1 + max((layer.offset for layer in net.layers), default=0),
-        elements=elements.table(),
-        queues=queues.table(),
-        parts=rows.table(),
-        groups=groups.table(),
-        ports=ports.table(),
-        input_ports=input_ports.table(),
-        routes=np.array(routes, dtype=np.int64),
-        copies=copies.table(),
-        weights=weights.joined(),
-        shapes=shapes.table(),
-        params=params.joined(),
-        blocks=blocks.table(),
-        start=state.joined(),
-        sizes=np.array(
-            [acc.size, out.size, fired.size, wire, counts, packets, widest], dtype=np.int64
-        ),
-        records=records,
-        keys=keys,
-    )
+    def _part(self, part: Part) -> None:
+        number, layer = self.layers[part.layer]
+        model, n = layer.model, part.neurons
+        at_state, at_acc = self.state.here, self.acc.take(n * len(model.inputs))
+        at_out, at_fired = self.out.here, self.fired.here
+        begins = (len(self.blocks), len(self.groups), len(self.ports), len(self.copies))
+        for state in model.states:
+            values = layer.start.get(state.name, np.zeros(layer.n, dtype=np.int32))
+            at = self.state.add(values[part.first : part.last])
+            self._keep(part, state.name, 0, at)
+        for output in model.outputs:
+            at = self.fired.take(padded(n)) if output.is_spike else self.out.take(n)
+            self._keep(part, output.name, 2 if output.is_spike else 1, at)
+            source = (part.layer, output.name)
+            if source in self.keys:
+                key = self.keys[source] + part.first
+                spans = self.spans[source]
+                self.ports.append((at, n, key, self.wire, int(output.is_spike), *spans))
+                self.wire += n
+        for param in model.params:
+            values = layer.params[param.name][part.first : part.last]
+            varies = bool(np.any(values != values[0]))
+            held = values if varies else np.full(BLOCK, values[0])
+            self.blocks.append((self.params.add(held), int(varies)))
+        for synapse in self.net.into(part.layer):
+            key = self.keys[synapse.source, synapse.source_port]
+            for row in _groups(synapse, layer, part, self.weights, self.shapes):
+                first, end, *what, port = row
+                last = (synapse.chip_delay - 1, synapse.exponent, at_acc + port * n)
+                self.groups.append((key + first, key + end, *what, *last))
+        runs_as = GPN_EXP_UNIT if model.name == "gpn" and self.gates == "exp_unit" else model
+        at_block, at_group, at_port, at_copy = begins
+        self.parts.append(
+            (
+                *(kind_of(runs_as), n, at_state, at_acc, len(model.inputs), at_out, at_fired),
+                *(number, at_block, layer.offset, at_group, len(self.groups)),
+                *(at_port, len(self.ports), at_copy, len(self.copies)),
+            )
+        )
+
+    def _keep(self, part: Part, name: str, what: int, at: int) -> None:
+        """Record a quantity, if it is to be."""
+        if (part.layer, name) in self.columns:
+            column = self.columns[part.layer, name] + part.first
+            self.copies.append((what, at, part.neurons, column))
 
 
 def check_balanced(net: FixedPointNetwork) -> None:
@@ -323,6 +341,20 @@ def _keys(net: FixedPointNetwork) -> dict[tuple[str, str], int]:
     if free > KEYS:
         raise TargetError(f"the network needs {free:,} keys and there are {KEYS:,}; split it")
     return keys
+
+
+def _routes(
+    net: FixedPointNetwork, keys: Mapping[tuple[str, str], int], parts: Sequence[Part]
+) -> tuple[list[int], dict[tuple[str, str], tuple[int, int]]]:
+    """Elements that hear a source, and of each source where they begin and end among all."""
+    routes: list[int] = []
+    spans = {}
+    for source in keys:
+        heard_by = {s.target for s in net.synapses if (s.source, s.source_port) == source}
+        listeners = sorted({part.pe for part in parts if part.layer in heard_by})
+        spans[source] = (len(routes), len(routes) + len(listeners))
+        routes += listeners
+    return routes, spans
 
 
 def _records(
