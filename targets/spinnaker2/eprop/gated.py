@@ -49,6 +49,17 @@ def product(a, b):
 
 
 @njit(_nrt=False)
+def weight(n, coef, factor):
+    """What e is multiplied with goes into its p and q."""
+    for j in range(n):
+        coef[P * n + j] = product(coef[P * n + j], factor)
+        coef[Q_T * n + j] = product(coef[Q_T * n + j], factor)
+        for group in range(4):
+            at = (DIRECT + 2 * group + 1) * n + j
+            coef[at] = product(coef[at], factor)
+
+
+@njit(_nrt=False)
 def update(n, first, total, v, drive, fired, coef, w, row, into_x, kind, dampening):
     """One step of n neurons, the layer's from ``first`` on: v, ``fired`` and ``coef``.
 

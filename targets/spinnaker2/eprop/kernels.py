@@ -20,6 +20,7 @@ from snn2hw.targets.spinnaker2.eprop.traces import (
     gradient,
     plain_gradient,
     products,
+    trace_four_weighted,
 )
 from snn2hw.targets.spinnaker2.eprop.words import (
     clipped,
@@ -73,9 +74,9 @@ def start(words, ints, at, parts, strides, net):
                 clear(words[a[at_place.FILT] : a[at_place.FILT] + n * net.row])
             rows = 1 if net.online else n
             clear(words[a[at_place.TOTAL] : a[at_place.TOTAL] + rows * net.row])
-            heard = net.inputs * (n if net.each else 1)
+            heard = net.inputs * net.block * (n if net.each else 1)
             clear(words[a[at_place.INPUTS] : a[at_place.INPUTS] + heard])
-            clear(words[a[at_place.COEF] : a[at_place.COEF] + n * net.coefficients])
+            clear(words[a[at_place.COEF] : a[at_place.COEF] + n * net.coefficients * net.block])
             clear(ints[a[at_place.COUNT] : a[at_place.COUNT] + n])
             clear(ints[a[at_place.WAIT] : a[at_place.WAIT] + n])
             ints[a[at_place.FIFO]] = 0
@@ -97,22 +98,29 @@ def start(words, ints, at, parts, strides, net):
 
 
 @njit(_nrt=False)
-def leaky_tick(words, ints, a, n, strides, net, x, dampening):
-    """LIF or ALIF neurons of one PE: the input and the spikes of the step before arrive."""
+def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor):
+    """LIF or ALIF neurons of one PE: the input and the spikes of the step before arrive.
+
+    slot: place of the step in its block; factor: what e is multiplied with, if at the end.
+    """
     one = word(1, words[0])
     fifo = ints[a[at_place.FIFO] : a[at_place.FIFO] + net.n + 1]
     raw = words[a[at_place.RAW] : a[at_place.RAW] + net.n_in]
-    heard = words[a[at_place.INPUTS] : a[at_place.INPUTS] + net.inputs * (n if net.each else 1)]
+    size = net.inputs * (n if net.each else 1)
+    before = a[at_place.INPUTS] + (slot if slot else net.block) * size - size
+    was = words[before : before + size]
+    now = words[a[at_place.INPUTS] + slot * size : a[at_place.INPUTS] + (slot + 1) * size]
+    coef = words[a[at_place.COEF] + slot * net.coefficients * n :]
     w = words[a[at_place.W] : a[at_place.W] + n * net.row]
     drive = words[a[at_place.DRIVE] : a[at_place.DRIVE] + n]
     const = words[a[at_place.CONST] :]
     for i in range(net.n_in):
         raw[i] = x[i]
     wait = ints[a[at_place.WAIT] : a[at_place.WAIT] + 2 * n]
-    length = net.n_in + net.bias + (net.n if net.recurrent >= 0 else 0)
     leaky.hear(
-        n, net.each, heard, length, net.n_in, net.bias, raw, fifo, net.recurrent, wait, const, strides
-    )
+        n, net.each, was, now, net.inputs, net.n_in, net.bias, raw, fifo, net.recurrent, wait,
+        const, strides,
+    )  # fmt: skip
     products(w, net.row, 0, 1, net.n_in, raw, drive)
     if net.bias:
         for j in range(n):
@@ -129,7 +137,7 @@ def leaky_tick(words, ints, a, n, strides, net, x, dampening):
         words[a[at_place.A] :],
         drive,
         ints[a[at_place.WAIT] :],
-        words[a[at_place.COEF] :],
+        coef,
         const,
         strides,
         net.adapts,
@@ -137,10 +145,12 @@ def leaky_tick(words, ints, a, n, strides, net, x, dampening):
         net.surrogate,
         dampening,
     )
+    if net.weighted:
+        leaky.weight(n, coef, net.adapts, factor)
 
 
 @njit(_nrt=False)
-def gated_ticks(words, ints, at, parts, net, x, dampening):
+def gated_ticks(words, ints, at, parts, net, x, dampening, slot, factor):
     """GPN neurons of all PEs: x in one tick, gates, spikes and v in the next."""
     one = word(1, words[0])
     n_pe = parts.shape[0]
@@ -150,7 +160,8 @@ def gated_ticks(words, ints, at, parts, net, x, dampening):
         n, a = parts[p, COUNT], at[p]
         if n == 0:
             continue
-        heard = words[a[at_place.INPUTS] : a[at_place.INPUTS] + net.inputs]
+        to = a[at_place.INPUTS] + slot * net.inputs
+        heard = words[to : to + net.inputs]
         for i in range(net.n_in):
             heard[i] = x[i]
         if net.bias:
@@ -164,13 +175,16 @@ def gated_ticks(words, ints, at, parts, net, x, dampening):
             v, sent = words[at[p, at_place.V] + j], words[at[p, at_place.DRIVE] + j]
             for q in range(n_pe):
                 if parts[q, COUNT]:
-                    to = at[q, at_place.INPUTS] + into_x + parts[p, FIRST] + j
+                    to = at[q, at_place.INPUTS] + slot * net.inputs + into_x
+                    to += parts[p, FIRST] + j
                     words[to], words[to + net.n] = v, sent
     for p in range(n_pe):
         n, a = parts[p, COUNT], at[p]
         if n == 0:
             continue
-        heard = words[a[at_place.INPUTS] + into_x : a[at_place.INPUTS] + net.inputs]
+        to = a[at_place.INPUTS] + slot * net.inputs
+        heard = words[to + into_x : to + net.inputs]
+        coef = words[a[at_place.COEF] + slot * net.coefficients * n :]
         w = words[a[at_place.W] : a[at_place.W] + n * net.row]
         arguments = words[a[at_place.DRIVE] + n : a[at_place.DRIVE] + 5 * n]
         products(w, net.row, into_x, 4, gate, heard, arguments)
@@ -181,13 +195,15 @@ def gated_ticks(words, ints, at, parts, net, x, dampening):
             words[a[at_place.V] :],
             words[a[at_place.DRIVE] :],
             ints[a[at_place.WAIT] :],
-            words[a[at_place.COEF] :],
+            coef,
             w,
             net.row,
             into_x,
             net.surrogate,
             dampening,
         )
+        if net.weighted:
+            gated.weight(n, coef, factor)
 
 
 @njit(_nrt=False)
@@ -325,13 +341,12 @@ def rate_push(words, a, j, real):
 
 
 @njit(_nrt=False)
-def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic):
-    """Traces of all synapses of one neuron."""
+def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic, slot):
+    """Traces of all synapses of one neuron take in one step of the block."""
     total = a[at_place.TOTAL] + (0 if net.online else j * net.row)
     filt = a[at_place.FILT] + j * net.row
     eps = a[at_place.EPS] + j * net.sensitive
-    heard = a[at_place.INPUTS]
-    coef = words[a[at_place.COEF] : a[at_place.COEF] + n * net.coefficients]
+    coef = words[a[at_place.COEF] + slot * net.coefficients * n :]
     filters, at_end = net.filters, net.at_end
     if not net.gated:
         q = coef[leaky.Q * n + j]
@@ -340,8 +355,9 @@ def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic):
         if slow:
             big_d, d = coef[leaky.D * n + j], coef[leaky.DIRECT * n + j]
             p = coef[leaky.P * n + j]
+        heard = a[at_place.INPUTS] + slot * net.inputs
         if net.each:
-            heard += j * net.row
+            heard = a[at_place.INPUTS] + (slot * n + j) * net.inputs
         follow(
             words, eps, filt, total, heard, net.row, slow, filters, at_end,
             big_d, d, p, q, kappa, signal, push, key, stochastic,
@@ -349,6 +365,7 @@ def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic):
         return
     big_d, p = coef[gated.D * n + j], coef[gated.P * n + j]
     into_x, gate = net.n_in + net.bias, 2 * net.n + 1
+    heard = a[at_place.INPUTS] + slot * net.inputs
     at = 0
     for g in range(5):
         length = into_x if g == 0 else gate
@@ -364,6 +381,33 @@ def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic):
             big_d, d, p, q, kappa, signal, push, mixed(key, g), stochastic,
         )  # fmt: skip
         at += length
+
+
+@njit(_nrt=False)
+def trace_block(words, a, n, j, net, key, stochastic):
+    """Four steps at once of a neuron whose e is weighted, so that each trace is fetched once."""
+    total = a[at_place.TOTAL] + j * net.row
+    eps = a[at_place.EPS] + j * net.row
+    step = net.coefficients * n
+    c = words[a[at_place.COEF] + j : a[at_place.COEF] + 4 * step]
+    x = a[at_place.INPUTS]
+    size = net.row
+    if net.each:
+        x, size = x + j * net.row, net.row * n
+    q, big_d, p, d = leaky.Q * n, leaky.D * n, leaky.P * n, leaky.DIRECT * n
+    trace_four_weighted(
+        words[eps : eps + net.row],
+        words[total : total + net.row],
+        words[x : x + net.row],
+        words[x + size : x + size + net.row],
+        words[x + 2 * size : x + 2 * size + net.row],
+        words[x + 3 * size : x + 3 * size + net.row],
+        c[big_d], c[step + big_d], c[2 * step + big_d], c[3 * step + big_d],
+        c[d], c[step + d], c[2 * step + d], c[3 * step + d],
+        c[p], c[step + p], c[2 * step + p], c[3 * step + p],
+        c[q], c[step + q], c[2 * step + q], c[3 * step + q],
+        key, stochastic,
+    )  # fmt: skip
 
 
 @njit(_nrt=False)
@@ -497,19 +541,29 @@ def shrink(words, at, parts, net, place, number, real, key, stochastic):
 
 
 @njit(_nrt=False)
-def learn_hidden(words, at, parts, net, how, real, clock, kappa, steps, key, mode, grads, t):
-    """Traces of the step on all hidden PEs, and where weights change every step, their change."""
+def learn_hidden(
+    words, at, parts, net, how, real, clock, kappa, steps, key, mode, grads, filled
+):
+    """Traces of the last ``filled`` steps on all hidden PEs, and where weights change every step,
+    their change."""
     for p in range(parts.shape[0]):
         n, a = parts[p, COUNT], at[p]
         for j in range(n):
             own = mixed(key, parts[p, FIRST] + j)
+            if net.weighted and net.adapts and filled == 4:
+                trace_block(words, a, n, j, net, own, how.stochastic)
+                continue
             signal, push = word(1, words[0]), word(0, words[0])
             if not net.at_end:
                 signal = learning_signal(words, a, j, net)
                 push = rate_push(words, a, j, real)
             if net.online:
                 clear(words[a[at_place.TOTAL] : a[at_place.TOTAL] + net.row])
-            trace_row(words, a, n, j, net, kappa, signal, push, own, how.stochastic)
+            for slot in range(filled):
+                key_of_step = mixed(own, slot)
+                trace_row(
+                    words, a, n, j, net, kappa, signal, push, key_of_step, how.stochastic, slot
+                )
             if net.online:
                 number = parts[p, FIRST] + j
                 change_hidden_row(
@@ -545,14 +599,19 @@ def run_sample(
     loss = 0.0
     for t in range(steps):
         key = mixed(sample_key, t)
+        slot = t % net.block
+        # What e(t) adds to its filtered self until the end of the sample.
+        weight = 1.0 if real[KAPPA] == 0 else (1 - real[KAPPA] ** (steps - t)) / (1 - real[KAPPA])
+        factor = from_real(weight, like)
         if net.gated:
-            gated_ticks(words, ints, at, parts, net, x[t], dampening)
+            gated_ticks(words, ints, at, parts, net, x[t], dampening, slot, factor)
         else:
             for p in range(parts.shape[0]):
                 if parts[p, COUNT]:
                     leaky_tick(
-                        words, ints, at[p], parts[p, COUNT], strides[p], net, x[t], dampening
-                    )
+                        words, ints, at[p], parts[p, COUNT], strides[p], net, x[t], dampening,
+                        slot, factor,
+                    )  # fmt: skip
         send_spikes(ints, at, parts, net, packets)
         readout_tick(words, ints, at, parts, net, kappa)
         if not net.at_end:
@@ -570,9 +629,9 @@ def run_sample(
                         for i in range(net.readout_row):
                             more = narrow(times(err, words[a[at_place.ZBAR] + i]), HALF)
                             words[g + i] = clipped(words[g + i] + more, err)
-        if learns:
+        if learns and (slot == net.block - 1 or t == steps - 1):
             learn_hidden(
-                words, at, parts, net, how, real, clock, kappa, steps, key, mode, grads, t
+                words, at, parts, net, how, real, clock, kappa, steps, key, mode, grads, slot + 1
             )
         if learns and net.online:
             change_readout(

@@ -81,21 +81,23 @@ def surrogate(kind, u, threshold, dampening):
 
 
 @njit(_nrt=False)
-def hear(n, each, heard, length, n_in, bias, raw, fifo, recurrent, wait, const, stride):
+def hear(n, each, was, now, length, n_in, bias, raw, fifo, recurrent, wait, const, stride):
     """The traces' inputs x take in a step: of all n neurons in one, or of each its own.
 
-    heard: (length,) or (n * length,); fifo: number of spikes, then the neurons that fired.
+    was, now: x of the step before and of this, (length,) or (n * length,), may be the same array;
+    fifo: number of spikes, then the neurons that fired.
     """
     one = word(1, const[0])
     for j in range(n if each else 1):
-        x = heard[j * length : (j + 1) * length]
+        old = was[j * length : (j + 1) * length]
+        x = now[j * length : (j + 1) * length]
         factor = const[stride[ALPHA, 0] + stride[ALPHA, 1] * j]
         if wait[j] == wait[n + j] + 1:
             keep = const[stride[KEEP, 0] + stride[KEEP, 1] * j]
             # A neuron that shares x keeps its v, so this is alpha for it too.
             factor = narrow(times(factor, keep), HALF)
         for i in range(length):
-            x[i] = narrow(times(factor, x[i]), HALF)
+            x[i] = narrow(times(factor, old[i]), HALF)
         for i in range(n_in):
             x[i] = clipped(x[i] + raw[i], one)
         if bias:
@@ -104,6 +106,15 @@ def hear(n, each, heard, length, n_in, bias, raw, fifo, recurrent, wait, const, 
             for s in range(fifo[0]):
                 at = recurrent + fifo[1 + s]
                 x[at] = clipped(x[at] + one, one)
+
+
+@njit(_nrt=False)
+def weight(n, coef, slow, factor):
+    """What e is multiplied with goes into its p and q; slow: whether there is a p."""
+    for j in range(n):
+        coef[Q * n + j] = narrow(times(coef[Q * n + j], factor), HALF)
+        if slow:
+            coef[P * n + j] = narrow(times(coef[P * n + j], factor), HALF)
 
 
 @njit(_nrt=False)

@@ -34,6 +34,7 @@ class Net(NamedTuple):
     inputs: int
     readout_row: int
     coefficients: int
+    block: int
     recurrent: int
     bias: int
     bias_out: int
@@ -43,6 +44,7 @@ class Net(NamedTuple):
     each: bool
     current: bool
     filters: bool
+    weighted: bool
     online: bool
     at_end: bool
 
@@ -239,6 +241,7 @@ class Learner:
             inputs=shape.inputs,
             readout_row=shape.readout_row,
             coefficients=shape.coefficients,
+            block=shape.block,
             recurrent=net.n_in + bias if "recurrent" in net.weights else -1,
             bias=bias,
             bias_out=int("output_bias" in net.weights),
@@ -248,6 +251,7 @@ class Learner:
             each=shape.each,
             current=rule.trace == "current",
             filters=shape.filters,
+            weighted=shape.at_end and not shape.filters,
             online=shape.online,
             at_end=shape.at_end,
         )

@@ -23,6 +23,9 @@ DTYPES = {"float32": np.float32, "s16.15": np.int32, "float64": np.float64}
 UNIT = {"float32": 1.0, "s16.15": 2.0**-15, "float64": 1.0}
 """Value of a word of 1."""
 
+BLOCK = 4
+"""Steps that traces take at once where the error comes at the end of the sample."""
+
 SYNAPSE_WORK = (10, 7)
 """Operations and memory accesses of a synapse in a step: its current, ``traces.trace``."""
 
@@ -78,8 +81,9 @@ def shape_of(net: Network, rule: Rule) -> Shape:
         raw=raw,
         drive=drive,
         coefficients=coefficients,
+        block=BLOCK if rule.error == "sample" else 1,
         adapts=net.adapts,
-        filters=net.kappa != 0,
+        filters=net.kappa != 0 and not (rule.error == "sample" and rule.rate_strength == 0),
         constants=varies,
         readout_row=net.n + int("output_bias" in net.weights),
         online=rule.update == "step",

@@ -18,11 +18,11 @@ EPS = 3  # sensitivity of the neuron's own slow state to its weights
 FILT = 4  # eligibility traces filtered as the readout filters spikes, as W
 TOTAL = 5  # what the gradient sums up over a sample, as W; one row if weights change every step
 FEEDBACK = 6  # from the readout's errors, neuron by neuron
-INPUTS = 7  # what the traces hear: inputs and spikes, filtered by the membrane, or v and x
+INPUTS = 7  # what the traces hear in each step of a block: inputs and spikes, or v and x
 RAW = 8  # this step's input
 V, A = 9, 10  # membrane potential, adaptation
 DRIVE = 11  # what arrives in this step; of a GPN x and the gates' arguments
-COEF = 12  # what the traces need of this step, see ``leaky`` and ``gated``
+COEF = 12  # what the traces need of each step of a block, see ``leaky`` and ``gated``
 RATE = 13  # running mean of spikes per step
 ERROR = 14  # errors received from the readout
 CONST = 15  # constants, one word each, or one for each neuron
@@ -61,8 +61,9 @@ class Shape:
     """What decides which regions there are and how large.
 
     row: weights of a hidden neuron; sensitive: how many of them have an EPS, from the first on;
-    inputs: length of INPUTS; each: whether every neuron has its own; raw: length of RAW; drive, coefficients: words a neuron; adapts:
-    whether A is there; filters: whether the readout has a memory; constants: for each, whether
+    inputs: length of INPUTS; each: whether every neuron has its own; raw: length of RAW; drive, coefficients: words a neuron; block: steps
+    that the traces take at once, so that each trace is fetched once for all of them; adapts:
+    whether A is there; filters: whether there is a FILT; constants: for each, whether
     neurons differ in it; outputs: neurons of the readout; readout_row: weights of one;
     online: weights change every step; at_end: the error is that of the whole sample; moments: 2 for
     Adam, 0 for SGD.
@@ -77,6 +78,7 @@ class Shape:
     raw: int
     drive: int
     coefficients: int
+    block: int
     adapts: bool
     filters: bool
     constants: tuple[bool, ...]
@@ -90,7 +92,8 @@ class Shape:
         n, k = self.neurons, self.outputs
         row, out = self.row, self.readout_row
         total = {"per_part": row} if self.online else {"per_neuron": row}
-        heard = {"per_neuron": self.inputs} if self.each else {"per_part": self.inputs}
+        inputs = self.inputs * self.block
+        heard = {"per_neuron": inputs} if self.each else {"per_part": inputs}
         grad = {"per_part": out} if self.at_end else {"per_neuron": out}
         adam = bool(self.moments)
         own = sum(self.constants)
@@ -107,7 +110,7 @@ class Shape:
             Region(V, "neuron states", HIDDEN, per_neuron=1),
             Region(A, "neuron states", HIDDEN, per_neuron=int(self.adapts)),
             Region(DRIVE, "neuron states", HIDDEN, per_neuron=self.drive),
-            Region(COEF, "neuron states", HIDDEN, per_neuron=self.coefficients),
+            Region(COEF, "neuron states", HIDDEN, per_neuron=self.coefficients * self.block),
             Region(RATE, "neuron states", HIDDEN, per_neuron=1),
             Region(ERROR, "packets", HIDDEN, per_part=k),
             Region(

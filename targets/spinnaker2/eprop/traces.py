@@ -6,7 +6,9 @@ number of the input (x, see ``regions.INPUTS``)::
 
     e <- p eps + q x;    eps <- D eps + d x;    f <- kappa f + e;    total += L f + r e
 
-L is the learning signal, r the push of the firing-rate regulariser. Sums run in the order of the
+L is the learning signal, r the push of the firing-rate regulariser. Where the error comes at the
+end of a sample of T steps, L is put in then, and since T is known, no f is kept: total takes up
+e (1 - kappa^(T - t)) / (1 - kappa), which is what it would add to f until the end. Sums run in the order of the
 inputs, whatever the number of PEs, and each function loops over one row: nothing a neuron computes
 depends on where it is placed.
 """
@@ -71,6 +73,47 @@ def trace_unfiltered(eps, total, x, big_d, d, p, q, signal, key, stochastic):
         total[i] = clipped(total[i] + narrow(times(signal, e), low(second)), q)
 
 
+@njit(_nrt=False, fastmath={"contract"})
+def trace_weighted(eps, total, x, big_d, d, p, q, key, stochastic):
+    """As ``trace``, where all that e will add is in p and q: total += e."""
+    for i in range(x.size):
+        bits = draw(key, i, stochastic, q)
+        now, old = x[i], eps[i]
+        eps[i] = narrow(times(big_d, old) + times(d, now), high(bits))
+        total[i] = clipped(total[i] + narrow(times(p, old) + times(q, now), low(bits)), q)
+
+
+@njit(_nrt=False, fastmath={"contract"})
+def trace_four_weighted(
+    eps, total, x0, x1, x2, x3, d0, d1, d2, d3, c0, c1, c2, c3, p0, p1, p2, p3, q0, q1, q2, q3,
+    key, stochastic,
+):  # fmt: skip
+    """Four steps of ``trace_weighted``; c is d there. Each trace is read and written once."""
+    for i in range(x0.size):
+        old, so_far = eps[i], total[i]
+        bits = draw(key, 4 * i, stochastic, q0)
+        so_far = clipped(so_far + narrow(times(p0, old) + times(q0, x0[i]), low(bits)), q0)
+        old = narrow(times(d0, old) + times(c0, x0[i]), high(bits))
+        bits = draw(key, 4 * i + 1, stochastic, q0)
+        so_far = clipped(so_far + narrow(times(p1, old) + times(q1, x1[i]), low(bits)), q0)
+        old = narrow(times(d1, old) + times(c1, x1[i]), high(bits))
+        bits = draw(key, 4 * i + 2, stochastic, q0)
+        so_far = clipped(so_far + narrow(times(p2, old) + times(q2, x2[i]), low(bits)), q0)
+        old = narrow(times(d2, old) + times(c2, x2[i]), high(bits))
+        bits = draw(key, 4 * i + 3, stochastic, q0)
+        so_far = clipped(so_far + narrow(times(p3, old) + times(q3, x3[i]), low(bits)), q0)
+        eps[i] = narrow(times(d3, old) + times(c3, x3[i]), high(bits))
+        total[i] = so_far
+
+
+@njit(_nrt=False, fastmath={"contract"})
+def trace_direct_weighted(total, x, q, key, stochastic):
+    """As ``trace_direct``, where all that e will add is in q."""
+    for i in range(x.size):
+        bits = draw(key, i, stochastic, q)
+        total[i] = clipped(total[i] + narrow(times(q, x[i]), low(bits)), q)
+
+
 @njit(_nrt=False)
 def trace_direct(filt, total, x, q, kappa, signal, push, key, stochastic):
     """As ``trace``, where the neuron has no slow state beyond what x carries: e = q x."""
@@ -119,7 +162,11 @@ def follow(
             trace_direct(filtered, sums, inputs, q, kappa, signal, push, key, stochastic)
         return
     both = clipped(signal + push, signal)
-    if slow:
+    if at_end and slow:
+        trace_weighted(words[eps : eps + n], sums, inputs, big_d, d, p, q, key, stochastic)
+    elif at_end:
+        trace_direct_weighted(sums, inputs, q, key, stochastic)
+    elif slow:
         own = words[eps : eps + n]
         trace_unfiltered(own, sums, inputs, big_d, d, p, q, both, key, stochastic)
     else:
