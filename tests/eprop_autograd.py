@@ -183,18 +183,20 @@ def lif(
     w: dict[str, Tensor], p: dict[str, Tensor], x: Tensor, bias: Tensor, recorder: _Recorder,
     how: tuple[str, float], cut: bool, reset: str,
 ) -> Tensor:  # fmt: skip
-    """h = v + (r I - v) / tau; z = h > v_th; v = 0 where z, or h - v_th z."""
+    """h = v + (v_leak + r I - v) / tau; z = h > v_th; then v = v_reset, or
+    h - v_th + v_reset."""
     v = z = torch.zeros_like(p["tau"])
     spikes = []
     for now in x:
         sent = z.detach() if cut else z
         current = w["input"] @ now + bias + w["recurrent"] @ sent
-        h = v + (p["r"] * current - v) / p["tau"]
+        h = v + (p["v_leak"] + p["r"] * current - v) / p["tau"]
         z = recorder.fire(
             h - p["v_threshold"], p["v_threshold"], torch.ones_like(h) > 0, False, how
         )
         fixed = z.detach()
-        v = (1 - fixed) * h if reset == "value" else h - fixed * p["v_threshold"]
+        kept = torch.zeros_like(h) if reset == "value" else h - p["v_threshold"]
+        v = (1 - fixed) * h + fixed * (kept + p["v_reset"])
         spikes.append(z)
     return torch.stack(spikes)
 

@@ -84,6 +84,7 @@ def random_network(
         neuron = {"v_threshold": around(0.4, 0.9)}
     if kind == "lif":
         neuron |= {"tau": around(2, 12), "r": around(1.5, 5)}
+        neuron |= {"v_leak": around(-0.1, 0.1), "v_reset": around(-0.2, 0.1)}
     elif kind == "alif":
         alpha, rho = around(0.6, 0.95), around(0.8, 0.99)
         neuron |= {
@@ -142,14 +143,7 @@ def hidden_node(network: Network, dt: float) -> nir.NIRNode:
         w = network.weights
         return nodes.GPN(w["gates"].copy(), w["gates_bias"].copy(), dt)
     if network.kind == "lif":
-        zeros = np.zeros(network.n)
-        node = nir.LIF(
-            tau=p["tau"] * dt,
-            r=p["r"],
-            v_leak=zeros,
-            v_threshold=p["v_threshold"],
-            v_reset=zeros.copy(),
-        )
+        node = nir.LIF(**{**p, "tau": p["tau"] * dt})
         if network.reset == "subtract":
             node.metadata = {"reset": "subtract"}
         return node

@@ -103,12 +103,14 @@ class Lif:
     def step(self, x: np.ndarray) -> tuple[np.ndarray, Arrays]:
         p, sent = self.p, self.z
         keep, take = 1 - 1 / p["tau"], p["r"] / p["tau"]
-        h = keep * self.v + take * (self.w["input"] @ x + self.bias + self.w["recurrent"] @ sent)
+        current = self.w["input"] @ x + self.bias + self.w["recurrent"] @ sent
+        h = keep * self.v + take * current + p["v_leak"] / p["tau"]
         u = h - p["v_threshold"]
         kept = keep * (1 - sent) if self.reset == "value" else keep
         self.z = (u > 0).astype(float)
         self.psi = pseudo_derivative(self.how[0], u, p["v_threshold"], self.how[1])
-        self.v = h * (1 - self.z) if self.reset == "value" else h - self.z * p["v_threshold"]
+        kept_v = 0.0 if self.reset == "value" else h - p["v_threshold"]
+        self.v = np.where(self.z > 0, kept_v + p["v_reset"], h)
         e = {}
         for name, pre in (("input", x), ("input_bias", np.ones(1)), ("recurrent", sent)):
             self.eps[name] = kept[:, None] * self.eps[name] + take[:, None] * pre
@@ -252,8 +254,7 @@ def learn_online(
         gradients = {name: signal[:, None] * value for name, value in bar.items()}
         gradients |= {"output": np.outer(err, bar_z), "output_bias": err * bar_one}
         for name, g in collected(network, gradients).items():
-            decay = 0.0 if name.endswith("bias") else l2
-            w[name] -= learning_rate * (g + decay * w[name])  # in place: the neuron reads them
+            w[name] -= learning_rate * (g + l2 * w[name])  # in place: the neuron reads them
     return w
 
 
