@@ -42,13 +42,13 @@ N_COEFFICIENTS = 11
 HALF = 1 << 14
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def product(a, b):
     """a b as a word, rounded to the nearest."""
     return narrow(times(a, b), HALF)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def weight(n, coef, factor):
     """What e is multiplied with goes into its p and q."""
     for j in range(n):
@@ -59,7 +59,7 @@ def weight(n, coef, factor):
             coef[at] = product(coef[at], factor)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def update(n, first, total, v, drive, fired, coef, w, row, into_x, kind, dampening):
     """One step of n neurons, the layer's from ``first`` on: v, ``fired`` and ``coef``.
 

@@ -20,6 +20,7 @@ from snn2hw.targets.spinnaker2.eprop.traces import (
     gradient,
     plain_gradient,
     products,
+    signalled_gradient,
     trace_four_weighted,
 )
 from snn2hw.targets.spinnaker2.eprop.words import (
@@ -55,14 +56,14 @@ SAMPLES, UPDATES, SEED = range(3)
 HALF = 1 << 14
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def clear(values):
     """Set everything to zero."""
     for i in range(values.size):
         values[i] = 0
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def start(words, ints, at, parts, strides, net):
     """All PEs at the beginning of a sample."""
     for p in range(parts.shape[0]):
@@ -97,8 +98,8 @@ def start(words, ints, at, parts, strides, net):
             clear(words[a[at_place.YSUM] : a[at_place.YSUM] + k])
 
 
-@njit(_nrt=False)
-def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor):
+@njit(_nrt=False, error_model="numpy")
+def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor, learns):
     """LIF or ALIF neurons of one PE: the input and the spikes of the step before arrive.
 
     slot: place of the step in its block; factor: what e is multiplied with, if at the end.
@@ -116,7 +117,7 @@ def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor):
     const = words[a[at_place.CONST] :]
     for i in range(net.n_in):
         raw[i] = x[i]
-    wait = ints[a[at_place.WAIT] : a[at_place.WAIT] + 2 * n]
+    wait = ints[a[at_place.WAIT] : a[at_place.WAIT] + 3 * n]
     leaky.hear(
         n, net.each, was, now, net.inputs, net.n_in, net.bias, raw, fifo, net.recurrent, wait,
         const, strides,
@@ -126,11 +127,10 @@ def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor):
         for j in range(n):
             drive[j] = clipped(drive[j] + w[j * net.row + net.n_in], one)
     if net.recurrent >= 0:
-        for j in range(n):
-            total = drive[j]
-            for s in range(fifo[0]):
-                total = clipped(total + w[j * net.row + net.recurrent + fifo[1 + s]], one)
-            drive[j] = total
+        for s in range(fifo[0]):
+            at = net.recurrent + fifo[1 + s]
+            for j in range(n):
+                drive[j] = clipped(drive[j] + w[j * net.row + at], one)
     leaky.update(
         n,
         words[a[at_place.V] :],
@@ -141,15 +141,17 @@ def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor):
         const,
         strides,
         net.adapts,
-        net.current,
-        net.surrogate,
-        dampening,
+        learns,
     )
-    if net.weighted:
+    if learns:
+        leaky.slopes(
+            n, wait, coef, const, strides, net.adapts, net.current, net.surrogate, dampening
+        )
+    if net.weighted and learns:
         leaky.weight(n, coef, net.adapts, factor)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def gated_ticks(words, ints, at, parts, net, x, dampening, slot, factor):
     """GPN neurons of all PEs: x in one tick, gates, spikes and v in the next."""
     one = word(1, words[0])
@@ -206,7 +208,7 @@ def gated_ticks(words, ints, at, parts, net, x, dampening, slot, factor):
             gated.weight(n, coef, factor)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def send_spikes(ints, at, parts, net, packets):
     """Every PE's spikes to every PE, in the order of the neurons."""
     count = 0
@@ -231,7 +233,7 @@ def send_spikes(ints, at, parts, net, packets):
                 ints[fifo + s] = packets[s]
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def readout_tick(words, ints, at, parts, net, kappa):
     """Readout of all PEs that have some: filtered spikes, and y <- kappa y + gain W z + leak."""
     row = net.readout_row
@@ -266,7 +268,7 @@ def readout_tick(words, ints, at, parts, net, kappa):
             words[a[at_place.YSUM] + j] = clipped(words[a[at_place.YSUM] + j] + words[y], one)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def send_outputs(words, at, parts, region, per_step, factor):
     """Outputs (or their sums, times ``factor``) of every readout PE to every other."""
     for p in range(parts.shape[0]):
@@ -279,7 +281,7 @@ def send_outputs(words, at, parts, region, per_step, factor):
                     words[at[q, at_place.ALL_Y] + parts[p, FIRST_OUT] + j] = y
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def errors(y, label, target, squared, err):
     """Errors into ``err`` and the loss: cross-entropy of the softmax, or half the squared error."""
     loss = 0.0
@@ -302,7 +304,7 @@ def errors(y, label, target, squared, err):
     return loss
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def find_errors(words, at, parts, net, label, target, squared):
     """Each readout PE computes errors from all outputs, and sends those of its own neurons, times
     their gain, to the hidden PEs."""
@@ -322,7 +324,7 @@ def find_errors(words, at, parts, net, label, target, squared):
     return loss
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def learning_signal(words, a, j, net):
     """What the readout's errors mean for a neuron."""
     total = times(words[a[at_place.FEEDBACK] + j * net.n_out], words[a[at_place.ERROR]])
@@ -332,7 +334,7 @@ def learning_signal(words, a, j, net):
     return narrow(total, HALF)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def rate_push(words, a, j, real):
     """How the regulariser pushes a neuron: strength times (running rate - target)."""
     like = words[0]
@@ -340,7 +342,7 @@ def rate_push(words, a, j, real):
     return from_real(real[PUSH] * off, like)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic, slot):
     """Traces of all synapses of one neuron take in one step of the block."""
     total = a[at_place.TOTAL] + (0 if net.online else j * net.row)
@@ -383,7 +385,7 @@ def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic, slot):
         at += length
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def trace_block(words, a, n, j, net, key, stochastic):
     """Four steps at once of a neuron whose e is weighted, so that each trace is fetched once."""
     total = a[at_place.TOTAL] + j * net.row
@@ -410,7 +412,7 @@ def trace_block(words, a, n, j, net, key, stochastic):
     )  # fmt: skip
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def change_row(
     words, place, a, row, first, second, how, g, real, clock, key, mode, grads
 ):
@@ -445,7 +447,7 @@ def change_row(
     )
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def change_hidden_row(words, a, n, j, number, net, how, real, clock, kappa, steps, key, mode, grads):
     """Gradient and step of one hidden neuron's weights; number: the neuron's in the layer."""
     like = words[0]
@@ -460,12 +462,14 @@ def change_hidden_row(words, a, n, j, number, net, how, real, clock, kappa, step
     if net.at_end:
         signal = learning_signal(words, a, j, net)
         push = rate_push(words, a, j, real)
-        filt = words[a[at_place.FILT] + j * net.row : a[at_place.FILT] + (j + 1) * net.row]
-        gradient(
-            total, filt, signal, push, kappa, net.filters, per_step, key, how.stochastic, total
-        )
+        if net.filters:
+            at = a[at_place.FILT] + j * net.row
+            filt = words[at : at + net.row]
+            gradient(total, filt, signal, push, kappa, per_step, key, how.stochastic)
+        else:
+            signalled_gradient(total, signal, per_step, key, how.stochastic)
     else:
-        plain_gradient(total, per_step, key, how.stochastic, total)
+        plain_gradient(total, per_step, key, how.stochastic)
     first = a[at_place.M1] + j * net.row
     second = a[at_place.M2] + j * net.row
     place = a[at_place.W] + j * net.row
@@ -474,7 +478,7 @@ def change_hidden_row(words, a, n, j, number, net, how, real, clock, kappa, step
     )
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def change_readout(words, at, parts, net, how, real, clock, steps, key, mode, grads):
     """Gradient and step of the readout's weights, and of the feedback that follows them."""
     like = words[0]
@@ -493,7 +497,7 @@ def change_readout(words, at, parts, net, how, real, clock, steps, key, mode, gr
                     g[i] = narrow(times(err, words[a[at_place.ZSUM] + i]), HALF)
             else:
                 g = words[a[at_place.OGRAD] + j * row : a[at_place.OGRAD] + (j + 1) * row]
-            plain_gradient(g, per_step, own, how.stochastic, g)
+            plain_gradient(g, per_step, own, how.stochastic)
             adapts = mode == LEARN and how.feedback == ADAPTIVE
             if adapts:
                 feed_back(words, at, parts, net, place, number, -1)
@@ -509,7 +513,7 @@ def change_readout(words, at, parts, net, how, real, clock, steps, key, mode, gr
                 feed_back(words, at, parts, net, place, number, 0)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def feed_back(words, at, parts, net, place, number, sign):
     """Weights of a readout neuron to the feedback of the hidden PEs: set (0), added (1), taken off
     (-1)."""
@@ -525,7 +529,7 @@ def feed_back(words, at, parts, net, place, number, sign):
                 words[b] = clipped(words[b] - w, w)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def shrink(words, at, parts, net, place, number, real, key, stochastic):
     """Kolen-Pollack: a readout neuron's weights and the feedback decay alike, and so align."""
     decay = fine_from_real(real[FEEDBACK_DECAY], words[0])
@@ -540,7 +544,7 @@ def shrink(words, at, parts, net, place, number, real, key, stochastic):
             words[at_b] = clipped(b - fine(b, decay, 0, bits), b)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def learn_hidden(
     words, at, parts, net, how, real, clock, kappa, steps, key, mode, grads, filled
 ):
@@ -572,7 +576,7 @@ def learn_hidden(
                 )  # fmt: skip
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def follow_rates(words, ints, at, parts, real, steps):
     """The running mean of each neuron's spikes per step takes this sample in."""
     for p in range(parts.shape[0]):
@@ -583,7 +587,7 @@ def follow_rates(words, ints, at, parts, real, steps):
             words[rate] = from_real(old + (now - old) / real[HORIZON], words[rate])
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def run_sample(
     words, ints, at, parts, strides, net, how, real, clock, x, label, target, mode, out, packets, grads
 ):
@@ -610,7 +614,7 @@ def run_sample(
                 if parts[p, COUNT]:
                     leaky_tick(
                         words, ints, at[p], parts[p, COUNT], strides[p], net, x[t], dampening,
-                        slot, factor,
+                        slot, factor, learns,
                     )  # fmt: skip
         send_spikes(ints, at, parts, net, packets)
         readout_tick(words, ints, at, parts, net, kappa)
@@ -664,7 +668,7 @@ def run_sample(
     return loss
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def run_samples(
     words, ints, at, parts, strides, net, how, real, clock, x, labels, targets, mode, out, loss, packets, grads
 ):

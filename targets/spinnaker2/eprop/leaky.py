@@ -22,8 +22,8 @@ Where all neurons have the same alpha and keep v at a spike, x is the same for a
 from numba import njit
 
 from snn2hw.targets.spinnaker2.eprop.words import (
+    bells,
     clipped,
-    exponential,
     from_real,
     narrow,
     quotient,
@@ -46,15 +46,7 @@ Q, D, P, DIRECT = range(4)
 HALF = 1 << 14
 
 
-@njit(_nrt=False)
-def gaussian(u, mean, exponent, height):
-    """height exp(exponent (u - mean)^2)."""
-    distance = clipped(u - mean, u)
-    square = narrow(times(distance, distance), HALF)
-    return narrow(times(height, exponential(narrow(times(exponent, square), HALF))), HALF)
-
-
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def surrogate(kind, u, threshold, dampening):
     """What stands for the derivative of the spike by u = v - A.
 
@@ -72,15 +64,10 @@ def surrogate(kind, u, threshold, dampening):
     if kind == ATAN:
         scaled = narrow(times(from_real(3.141592653589793, u), u), HALF)
         return quotient(dampening, clipped(one + narrow(times(scaled, scaled), HALF), u))
-    # Heights of the bells: 1.15 and 0.15 / (deviation sqrt(2 pi)).
-    middle = gaussian(u, word(0, u), from_real(-2.0, u), from_real(0.9175672449264915, u))
-    wide, low = from_real(-1.0 / 18.0, u), from_real(0.01994711402007164, u)
-    left = gaussian(u, from_real(-0.5, u), wide, low)
-    right = gaussian(u, from_real(0.5, u), wide, low)
-    return narrow(times(dampening, clipped(middle - left - right, u)), HALF)
+    return narrow(times(dampening, bells(u)), HALF)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def hear(n, each, was, now, length, n_in, bias, raw, fifo, recurrent, wait, const, stride):
     """The traces' inputs x take in a step: of all n neurons in one, or of each its own.
 
@@ -108,7 +95,7 @@ def hear(n, each, was, now, length, n_in, bias, raw, fifo, recurrent, wait, cons
                 x[at] = clipped(x[at] + one, one)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def weight(n, coef, slow, factor):
     """What e is multiplied with goes into its p and q; slow: whether there is a p."""
     for j in range(n):
@@ -117,64 +104,104 @@ def weight(n, coef, slow, factor):
             coef[P * n + j] = narrow(times(coef[P * n + j], factor), HALF)
 
 
-@njit(_nrt=False)
-def update(n, v, a, drive, wait, coef, const, stride, adapts, current, kind, dampening):
-    """One step of n neurons: states, ``coef``, and ``wait``, which is refractory + 1 at a spike.
+@njit(_nrt=False, error_model="numpy")
+def update(n, v, a, drive, wait, coef, const, stride, adapts, learns):
+    """One step of n neurons: states, and ``wait``, which is refractory + 1 at a spike.
 
-    wait: n countdowns, then n refractory times; drive: I of each; const: constants, ``stride[c]`` (first place, 0 or 1 word a neuron) says
-    where; adapts: whether ``a`` is there; current: the variant of the traces.
+    wait: n countdowns, n refractory times, n times whether the neuron could fire; drive: I of each;
+    const: constants, ``stride[c]`` (first place, 0 or 1 word a neuron) says where; adapts: whether
+    ``a`` is there; learns: whether ``slopes`` comes next.
     """
+    alpha_at, alpha_by = stride[ALPHA, 0], stride[ALPHA, 1]
+    gain_at, gain_by = stride[GAIN, 0], stride[GAIN, 1]
+    threshold_at, threshold_by = stride[THRESHOLD, 0], stride[THRESHOLD, 1]
+    rho_at, rho_by = stride[RHO, 0], stride[RHO, 1]
+    jump_at, jump_by = stride[JUMP, 0], stride[JUMP, 1]
+    beta_at, beta_by = stride[BETA, 0], stride[BETA, 1]
+    keep_at, keep_by = stride[KEEP, 0], stride[KEEP, 1]
+    added_at, added_by = stride[ADDED, 0], stride[ADDED, 1]
+    bias_at, bias_by = stride[BIAS, 0], stride[BIAS, 1]
+    reset_at, reset_by = stride[RESET, 0], stride[RESET, 1]
+    adaptive_at, adaptive_by = stride[ADAPTIVE, 0], stride[ADAPTIVE, 1]
     for j in range(n):
         refractory = int(wait[n + j])
         z = wait[j] == refractory + 1
         may = wait[j] <= 1
-        alpha = const[stride[ALPHA, 0] + stride[ALPHA, 1] * j]
-        gain = const[stride[GAIN, 0] + stride[GAIN, 1] * j]
-        threshold = const[stride[THRESHOLD, 0] + stride[THRESHOLD, 1] * j]
+        alpha = const[alpha_at + alpha_by * j]
+        gain = const[gain_at + gain_by * j]
+        threshold = const[threshold_at + threshold_by * j]
         height = threshold
         rho = jump = beta = word(0, threshold)
         if adapts:
-            rho = const[stride[RHO, 0] + stride[RHO, 1] * j]
-            jump = const[stride[JUMP, 0] + stride[JUMP, 1] * j]
-            beta = const[stride[BETA, 0] + stride[BETA, 1] * j]
+            rho = const[rho_at + rho_by * j]
+            jump = const[jump_at + jump_by * j]
+            beta = const[beta_at + beta_by * j]
             level = narrow(times(rho, a[j]), HALF)
             if z:
                 level = clipped(level + jump, level)
             a[j] = level
             height = clipped(threshold + narrow(times(beta, level), HALF), threshold)
-        keep = const[stride[KEEP, 0] + stride[KEEP, 1] * j]
+        keep = const[keep_at + keep_by * j]
         base = v[j]
         if z:
             kept = narrow(times(keep, base), HALF)
-            base = clipped(kept + const[stride[ADDED, 0] + stride[ADDED, 1] * j], base)
+            base = clipped(kept + const[added_at + added_by * j], base)
         now = clipped(
             narrow(times(alpha, base), HALF)
             + narrow(times(gain, drive[j]), HALF)
-            + const[stride[BIAS, 0] + stride[BIAS, 1] * j],
+            + const[bias_at + bias_by * j],
             base,
         )
         if z:
-            off = const[stride[RESET, 0] + stride[RESET, 1] * j]
-            if const[stride[ADAPTIVE, 0] + stride[ADAPTIVE, 1] * j] > word(0, now):
+            off = const[reset_at + reset_by * j]
+            if const[adaptive_at + adaptive_by * j] > word(0, now):
                 off = height
             now = clipped(now - off, now)
         v[j] = now
         u = clipped(now - height, now)
-        psi = word(0, now)
-        if may:
-            psi = surrogate(kind, u, threshold, dampening)
         wait[j] = refractory + 1 if may and u > word(0, u) else max(wait[j] - 1, 0)
-        gained = narrow(times(psi, gain), HALF)
+        if learns:
+            coef[Q * n + j] = u
+            wait[2 * n + j] = may
+
+
+@njit(_nrt=False, error_model="numpy")
+def slopes(n, wait, coef, const, stride, adapts, current, kind, dampening):
+    """``coef`` from u = v - A, which ``update`` has left in the place of q.
+
+    adapts: whether thresholds adapt; current: the variant of the traces; kind, dampening: of the
+    surrogate, which is 0 where a neuron could not fire.
+    """
+    gain_at, gain_by = stride[GAIN, 0], stride[GAIN, 1]
+    threshold_at, threshold_by = stride[THRESHOLD, 0], stride[THRESHOLD, 1]
+    rho_at, rho_by = stride[RHO, 0], stride[RHO, 1]
+    jump_at, jump_by = stride[JUMP, 0], stride[JUMP, 1]
+    beta_at, beta_by = stride[BETA, 0], stride[BETA, 1]
+    psi = coef[Q * n : (Q + 1) * n]
+    if kind == MULTI_GAUSSIAN:
+        # A loop of its own, without a branch, is one that vectors take.
+        for j in range(n):
+            psi[j] = narrow(times(dampening, bells(psi[j])), HALF)
+    else:
+        for j in range(n):
+            threshold = const[threshold_at + threshold_by * j]
+            psi[j] = surrogate(kind, psi[j], threshold, dampening)
+    for j in range(n):
+        gain = const[gain_at + gain_by * j]
+        slope = psi[j]
+        if wait[2 * n + j] == 0:
+            slope = word(0, gain)
+        gained = narrow(times(slope, gain), HALF)
+        psi[j] = gained
         if adapts:
-            slope = narrow(times(beta, psi), HALF)
+            jump = const[jump_at + jump_by * j]
+            rho = const[rho_at + rho_by * j]
+            slope = narrow(times(const[beta_at + beta_by * j], slope), HALF)
             big_d = clipped(rho - narrow(times(jump, slope), HALF), rho)
             direct = narrow(times(jump, gained), HALF)
+            coef[D * n + j], coef[DIRECT * n + j] = big_d, direct
+            coef[P * n + j] = -slope
             if current:
                 # eps first, then e, in terms of the old eps.
                 coef[P * n + j] = -narrow(times(slope, big_d), HALF)
-                coef[Q * n + j] = clipped(gained - narrow(times(slope, direct), HALF), gained)
-            else:
-                coef[P * n + j], coef[Q * n + j] = -slope, gained
-            coef[D * n + j], coef[DIRECT * n + j] = big_d, direct
-        else:
-            coef[Q * n + j] = gained
+                psi[j] = clipped(gained - narrow(times(slope, direct), HALF), gained)

@@ -26,7 +26,7 @@ COEF = 12  # what the traces need of each step of a block, see ``leaky`` and ``g
 RATE = 13  # running mean of spikes per step
 ERROR = 14  # errors received from the readout
 CONST = 15  # constants, one word each, or one for each neuron
-WAIT, COUNT, FIFO = 16, 17, 18  # int32: countdown and refractory time, spikes in the sample, spikes received
+WAIT, COUNT, FIFO = 16, 17, 18  # int32: countdown, refractory time, could fire, spikes in the sample, spikes received
 # Readout:
 OW, OM1, OM2 = 19, 20, 21  # weights and moments
 OGRAD = 22  # gradient; one row where the error comes at the end of the sample
@@ -116,7 +116,7 @@ class Shape:
             Region(
                 CONST, "constants", HIDDEN, per_neuron=own, per_part=len(self.constants) - own
             ),
-            Region(WAIT, "neuron states", HIDDEN, per_neuron=2, integer=True),
+            Region(WAIT, "neuron states", HIDDEN, per_neuron=3, integer=True),
             Region(COUNT, "neuron states", HIDDEN, per_neuron=1, integer=True),
             Region(FIFO, "packets", HIDDEN, per_part=n + 1, integer=True),
             Region(OW, "weights", READOUT, per_neuron=out),

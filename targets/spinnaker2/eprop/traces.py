@@ -8,9 +8,9 @@ number of the input (x, see ``regions.INPUTS``)::
 
 L is the learning signal, r the push of the firing-rate regulariser. Where the error comes at the
 end of a sample of T steps, L is put in then, and since T is known, no f is kept: total takes up
-e (1 - kappa^(T - t)) / (1 - kappa), which is what it would add to f until the end. Sums run in the order of the
-inputs, whatever the number of PEs, and each function loops over one row: nothing a neuron computes
-depends on where it is placed.
+e (1 - kappa^(T - t)) / (1 - kappa), which is what it would add to f until the end.
+
+Each function loops over one row: nothing a neuron computes depends on where it is placed.
 """
 
 # mypy: ignore-errors
@@ -24,6 +24,7 @@ from snn2hw.targets.spinnaker2.eprop.words import (
     fine,
     from_real,
     high,
+    increased,
     low,
     narrow,
     quotient,
@@ -31,7 +32,7 @@ from snn2hw.targets.spinnaker2.eprop.words import (
     times,
 )
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def trace(eps, filt, total, x, big_d, d, p, q, kappa, signal, push, key, stochastic):
     """One step of a row whose neuron has a slow state of its own; see the module's recursion."""
     for i in range(x.size):
@@ -42,12 +43,10 @@ def trace(eps, filt, total, x, big_d, d, p, q, kappa, signal, push, key, stochas
         eps[i] = narrow(times(big_d, old) + times(d, now), high(first))
         f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
         filt[i] = f
-        total[i] = clipped(
-            total[i] + narrow(times(signal, f) + times(push, e), high(second)), q
-        )
+        total[i] = increased(total[i], signal, f, push, e, high(second))
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def trace_summed(eps, filt, total, x, big_d, d, p, q, kappa, key, stochastic):
     """As ``trace``, where the error comes at the end of the sample: total += f."""
     for i in range(x.size):
@@ -61,7 +60,7 @@ def trace_summed(eps, filt, total, x, big_d, d, p, q, kappa, key, stochastic):
         total[i] = clipped(total[i] + f, q)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def trace_unfiltered(eps, total, x, big_d, d, p, q, signal, key, stochastic):
     """As ``trace``, where the readout has no memory; signal: learning signal and push in one."""
     for i in range(x.size):
@@ -73,17 +72,17 @@ def trace_unfiltered(eps, total, x, big_d, d, p, q, signal, key, stochastic):
         total[i] = clipped(total[i] + narrow(times(signal, e), low(second)), q)
 
 
-@njit(_nrt=False, fastmath={"contract"})
+@njit(_nrt=False, error_model="numpy", fastmath={"contract"})
 def trace_weighted(eps, total, x, big_d, d, p, q, key, stochastic):
     """As ``trace``, where all that e will add is in p and q: total += e."""
     for i in range(x.size):
         bits = draw(key, i, stochastic, q)
         now, old = x[i], eps[i]
         eps[i] = narrow(times(big_d, old) + times(d, now), high(bits))
-        total[i] = clipped(total[i] + narrow(times(p, old) + times(q, now), low(bits)), q)
+        total[i] = increased(total[i], p, old, q, now, low(bits))
 
 
-@njit(_nrt=False, fastmath={"contract"})
+@njit(_nrt=False, error_model="numpy", fastmath={"contract"})
 def trace_four_weighted(
     eps, total, x0, x1, x2, x3, d0, d1, d2, d3, c0, c1, c2, c3, p0, p1, p2, p3, q0, q1, q2, q3,
     key, stochastic,
@@ -92,21 +91,21 @@ def trace_four_weighted(
     for i in range(x0.size):
         old, so_far = eps[i], total[i]
         bits = draw(key, 4 * i, stochastic, q0)
-        so_far = clipped(so_far + narrow(times(p0, old) + times(q0, x0[i]), low(bits)), q0)
+        so_far = increased(so_far, p0, old, q0, x0[i], low(bits))
         old = narrow(times(d0, old) + times(c0, x0[i]), high(bits))
         bits = draw(key, 4 * i + 1, stochastic, q0)
-        so_far = clipped(so_far + narrow(times(p1, old) + times(q1, x1[i]), low(bits)), q0)
+        so_far = increased(so_far, p1, old, q1, x1[i], low(bits))
         old = narrow(times(d1, old) + times(c1, x1[i]), high(bits))
         bits = draw(key, 4 * i + 2, stochastic, q0)
-        so_far = clipped(so_far + narrow(times(p2, old) + times(q2, x2[i]), low(bits)), q0)
+        so_far = increased(so_far, p2, old, q2, x2[i], low(bits))
         old = narrow(times(d2, old) + times(c2, x2[i]), high(bits))
         bits = draw(key, 4 * i + 3, stochastic, q0)
-        so_far = clipped(so_far + narrow(times(p3, old) + times(q3, x3[i]), low(bits)), q0)
+        so_far = increased(so_far, p3, old, q3, x3[i], low(bits))
         eps[i] = narrow(times(d3, old) + times(c3, x3[i]), high(bits))
         total[i] = so_far
 
 
-@njit(_nrt=False, fastmath={"contract"})
+@njit(_nrt=False, error_model="numpy", fastmath={"contract"})
 def trace_direct_weighted(total, x, q, key, stochastic):
     """As ``trace_direct``, where all that e will add is in q."""
     for i in range(x.size):
@@ -114,7 +113,7 @@ def trace_direct_weighted(total, x, q, key, stochastic):
         total[i] = clipped(total[i] + narrow(times(q, x[i]), low(bits)), q)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def trace_direct(filt, total, x, q, kappa, signal, push, key, stochastic):
     """As ``trace``, where the neuron has no slow state beyond what x carries: e = q x."""
     for i in range(x.size):
@@ -123,12 +122,10 @@ def trace_direct(filt, total, x, q, kappa, signal, push, key, stochastic):
         e = narrow(times(q, x[i]), low(first))
         f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
         filt[i] = f
-        total[i] = clipped(
-            total[i] + narrow(times(signal, f) + times(push, e), high(second)), q
-        )
+        total[i] = increased(total[i], signal, f, push, e, high(second))
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def trace_direct_unfiltered(total, x, q, signal, key, stochastic):
     """As ``trace_direct``, where the readout has no memory."""
     for i in range(x.size):
@@ -137,7 +134,7 @@ def trace_direct_unfiltered(total, x, q, signal, key, stochastic):
         total[i] = clipped(total[i] + narrow(times(signal, e), high(bits)), q)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def follow(
     words, eps, filt, total, x, n, slow, filters, at_end,
     big_d, d, p, q, kappa, signal, push, key, stochastic,
@@ -173,33 +170,41 @@ def follow(
         trace_direct_unfiltered(sums, inputs, q, both, key, stochastic)
 
 
-@njit(_nrt=False)
-def gradient(total, filt, signal, push, kappa, filtered, per_step, key, stochastic, out):
-    """Gradient of a row from what a sample summed up, into ``out``.
+@njit(_nrt=False, error_model="numpy")
+def gradient(total, filt, signal, push, kappa, per_step, key, stochastic):
+    """Gradient of a row, in place of what a sample summed up, where the error came at its end.
 
-    signal, push: of the whole sample, where the error came at its end (else 1 and 0); filtered:
-    whether ``filt`` is there, from which the sum of e follows: (1 - kappa) total + kappa filt;
-    per_step: 1 / steps, a factor for ``fine``.
+    signal, push: of the whole sample; the sum of e follows from that of f, it is
+    (1 - kappa) total + kappa filt; per_step: 1 / steps, a factor for ``fine``.
     """
     rest = from_real(1.0, kappa) - kappa
     for i in range(total.size):
         bits = draw(key, 2 * i, stochastic, kappa)
         more = draw(key, 2 * i + 1, stochastic, kappa)
-        total_e = total[i]
-        if filtered:
-            total_e = narrow(times(rest, total[i]) + times(kappa, filt[i]), low(bits))
+        total_e = narrow(times(rest, total[i]) + times(kappa, filt[i]), low(bits))
         g = narrow(times(signal, total[i]) + times(push, total_e), high(bits))
-        out[i] = fine(g, per_step, GRADIENT_BITS, more)
+        total[i] = fine(g, per_step, GRADIENT_BITS, more)
 
 
-@njit(_nrt=False)
-def plain_gradient(total, per_step, key, stochastic, out):
+@njit(_nrt=False, error_model="numpy")
+def signalled_gradient(total, signal, per_step, key, stochastic):
+    """As ``gradient``, without a push."""
+    for i in range(total.size):
+        bits = draw(key, 2 * i, stochastic, signal)
+        more = draw(key, 2 * i + 1, stochastic, signal)
+        g = narrow(times(signal, total[i]), low(bits))
+        total[i] = fine(g, per_step, GRADIENT_BITS, more)
+
+
+@njit(_nrt=False, error_model="numpy")
+def plain_gradient(total, per_step, key, stochastic):
     """As ``gradient``, where the signals are in the sum already."""
     for i in range(total.size):
-        out[i] = fine(total[i], per_step, GRADIENT_BITS, draw(key, i, stochastic, total[i]))
+        bits = draw(key, i, stochastic, total[i])
+        total[i] = fine(total[i], per_step, GRADIENT_BITS, bits)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def adam(w, m, v, g, decay, keep1, keep2, rate, epsilon, key, stochastic):
     """One step of Adam (Kingma and Ba 2015, algorithm 1) on a row.
 
@@ -221,7 +226,7 @@ def adam(w, m, v, g, decay, keep1, keep2, rate, epsilon, key, stochastic):
         w[i] = clipped(w[i] - fine(step, rate, 0, d), epsilon)
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy")
 def descend(w, g, decay, rate, key, stochastic):
     """One step of gradient descent on a row; decay and rate as for ``adam``, rate as it is."""
     for i in range(w.size):
@@ -231,57 +236,24 @@ def descend(w, g, decay, rate, key, stochastic):
         w[i] = clipped(w[i] - fine(now, rate, -GRADIENT_BITS, b), w[i])
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, error_model="numpy", fastmath={"contract", "reassoc"})
+def product(w, x):
+    """Sum of w times x, before rounding. The compiler chooses the order of a float sum by the width
+    of the machine's vectors: the same for every row of a length, wherever it is placed."""
+    total = times(w[0], x[0])
+    for i in range(1, x.size):
+        total += times(w[i], x[i])
+    return total
+
+
+@njit(_nrt=False, error_model="numpy")
 def products(w, row, at, many, length, vector, out):
-    """Rows times a vector, into ``out``: sums in the order of the inputs, eight rows at a time.
+    """Rows times a vector, into ``out``.
 
     Rows are in groups of ``many``, one group a neuron, ``row`` words apart; the first begins at
-    ``at`` in it and each is ``length`` long. One chain of additions waits for its own result; eight
-    together do not.
+    ``at`` in it and each is ``length`` long.
     """
-    count = out.size
-    half = 1 << 14
-    k = 0
-    while k + 8 <= count:
-        r0 = k // many * row + at + k % many * length
-        r1 = (k + 1) // many * row + at + (k + 1) % many * length
-        r2 = (k + 2) // many * row + at + (k + 2) % many * length
-        r3 = (k + 3) // many * row + at + (k + 3) % many * length
-        r4 = (k + 4) // many * row + at + (k + 4) % many * length
-        r5 = (k + 5) // many * row + at + (k + 5) % many * length
-        r6 = (k + 6) // many * row + at + (k + 6) % many * length
-        r7 = (k + 7) // many * row + at + (k + 7) % many * length
-        a0 = times(w[r0], vector[0])
-        a1 = times(w[r1], vector[0])
-        a2 = times(w[r2], vector[0])
-        a3 = times(w[r3], vector[0])
-        a4 = times(w[r4], vector[0])
-        a5 = times(w[r5], vector[0])
-        a6 = times(w[r6], vector[0])
-        a7 = times(w[r7], vector[0])
-        for i in range(1, length):
-            x = vector[i]
-            a0 += times(w[r0 + i], x)
-            a1 += times(w[r1 + i], x)
-            a2 += times(w[r2 + i], x)
-            a3 += times(w[r3 + i], x)
-            a4 += times(w[r4 + i], x)
-            a5 += times(w[r5 + i], x)
-            a6 += times(w[r6 + i], x)
-            a7 += times(w[r7 + i], x)
-        out[k] = narrow(a0, half)
-        out[k + 1] = narrow(a1, half)
-        out[k + 2] = narrow(a2, half)
-        out[k + 3] = narrow(a3, half)
-        out[k + 4] = narrow(a4, half)
-        out[k + 5] = narrow(a5, half)
-        out[k + 6] = narrow(a6, half)
-        out[k + 7] = narrow(a7, half)
-        k += 8
-    while k < count:
-        r0 = k // many * row + at + k % many * length
-        a0 = times(w[r0], vector[0])
-        for i in range(1, length):
-            a0 += times(w[r0 + i], vector[i])
-        out[k] = narrow(a0, half)
-        k += 1
+    x = vector[:length]
+    for k in range(out.size):
+        begin = k // many * row + at + k % many * length
+        out[k] = narrow(product(w[begin : begin + length], x), 1 << 14)

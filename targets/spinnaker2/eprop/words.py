@@ -15,11 +15,13 @@ so that a weight is rounded alike wherever its neuron is placed.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from snn2hw.targets.spinnaker2 import exp_unit
 
@@ -50,6 +52,11 @@ def narrow(product: Any, noise: Any) -> Any:
     raise NotImplementedError("compiled code only")
 
 
+def increased(total: Any, a: Any, b: Any, c: Any, d: Any, noise: Any) -> Any:
+    """total + a b + c d as a word; the two products are rounded as one."""
+    raise NotImplementedError("compiled code only")
+
+
 def clipped(total: Any, like: Any) -> Any:
     """A word of the type of ``like`` from a sum of words; int32 saturates."""
     raise NotImplementedError("compiled code only")
@@ -62,6 +69,16 @@ def quotient(a: Any, b: Any) -> Any:
 
 def root(a: Any) -> Any:
     """Square root, of 0 or more."""
+    raise NotImplementedError("compiled code only")
+
+
+def bells(u: Any) -> Any:
+    """1.15 N(u; 0, 0.5) - 0.15 N(u; 0.5, 3) - 0.15 N(u; -0.5, 3), N having mean and standard
+    deviation.
+
+    Floats take two exponentials for three: the first bell is exp(-u^2 / 18)**36, the others differ
+    by exp(u / 18).
+    """
     raise NotImplementedError("compiled code only")
 
 
@@ -139,6 +156,18 @@ def _narrow(product, noise):
     return lambda product, noise: product
 
 
+@overload(increased)
+def _increased(total, a, b, c, d, noise):
+    if is_word(total):
+
+        def fixed(total, a, b, c, d, noise):
+            more = narrow(np.int64(a) * np.int64(b) + np.int64(c) * np.int64(d), noise)
+            return clipped(np.int64(total) + more, a)
+
+        return fixed
+    return lambda total, a, b, c, d, noise: total + a * b + c * d
+
+
 @overload(clipped)
 def _clipped(total, like):
     if is_word(like):
@@ -176,11 +205,82 @@ def _root(a):
     return lambda a: np.sqrt(a)
 
 
+@intrinsic
+def power_of_two(typing, exponent):
+    """2**exponent as float32 from an int32 within its range: the bits of the exponent."""
+
+    def build(context, builder, signature, args):
+        wide = ir.IntType(32)
+        biased = builder.add(args[0], ir.Constant(wide, 127))
+        return builder.bitcast(builder.shl(biased, ir.Constant(wide, 23)), ir.FloatType())
+
+    return types.float32(types.int32), build
+
+
+_EXP = tuple(
+    np.float32(value)
+    for value in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
+                  1.6666665459e-1, 5.0000001201e-1)
+)  # fmt: skip
+_LOWEST, _HIGHEST, _LOG2E = np.float32(-87.0), np.float32(88.0), np.float32(1.44269504)
+_LN2, _LN2_REST = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_ONE = np.float32(1)
+
+
+@njit
+def single_exponential(x):
+    """e**x in float32, within 2 ulp, of x limited to [-87, 88]; without a call, so that a loop over
+    neurons becomes vectors (polynomial and split of ln 2: Moshier's Cephes, expf)."""
+    x = min(max(x, _LOWEST), _HIGHEST)
+    power = np.rint(x * _LOG2E)
+    r = x - power * _LN2 - power * _LN2_REST
+    p = ((((_EXP[0] * r + _EXP[1]) * r + _EXP[2]) * r + _EXP[3]) * r + _EXP[4]) * r + _EXP[5]
+    return (p * r * r + r + _ONE) * power_of_two(np.int32(power))
+
+
 @overload(exponential)
 def _exponential(a):
     if is_word(a):
         return lambda a: np.int32(exp_unit.exp(a))
+    if a == types.float32:
+        return lambda a: single_exponential(a)
     return lambda a: np.exp(a)
+
+
+NARROW, WIDE = 1.15 / (0.5 * math.sqrt(2 * math.pi)), 0.15 / (3 * math.sqrt(2 * math.pi))
+"""Heights of the bells."""
+
+
+@overload(bells)
+def _bells(u):
+    if is_word(u):
+
+        def fixed(u):
+            middle = narrow(times(u, u), HALF)
+            left = narrow(times(u + HALF, u + HALF), HALF)
+            right = narrow(times(u - HALF, u - HALF), HALF)
+            eighteenth = from_real(-1.0 / 18.0, u)
+            narrowed = exponential(clipped(-2 * np.int64(middle), u))
+            wide = np.int64(exponential(narrow(times(left, eighteenth), HALF)))
+            wide += exponential(narrow(times(right, eighteenth), HALF))
+            product = times(narrowed, from_real(NARROW, u)) - times(wide, from_real(WIDE, u))
+            return narrow(product, HALF)
+
+        return fixed
+
+    def real(u):
+        scaled = u * from_real(1.0 / 18.0, u)
+        wide = exponential(-u * scaled)
+        ninth = wide * wide
+        ninth *= ninth
+        ninth = ninth * ninth * wide
+        ninth *= ninth
+        side = exponential(scaled)
+        both = side + word(1, u) / side
+        shared = from_real(WIDE * math.exp(-1.0 / 72.0), u)
+        return from_real(NARROW, u) * (ninth * ninth) - shared * wide * both
+
+    return real
 
 
 @overload(sigmoid)
@@ -190,7 +290,7 @@ def _sigmoid(a):
 
     def real(a):
         one = word(1, a)
-        return one / (one + np.exp(-a))
+        return one / (one + exponential(-a))
 
     return real
 
