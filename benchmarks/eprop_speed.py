@@ -97,7 +97,7 @@ def learner(weights: Weights) -> tuple[Learn, Callable[[], Weights]]:
     path = ("input", "fc", "hidden", "out", "li", "output")
     edges = [*itertools.pairwise(path), ("hidden", "rec"), ("rec", "hidden")]
     rule = Rule.rostami(learning_rate=LEARNING_RATE, l2=L2, arithmetic="float32")
-    made = Learner(nir.NIRGraph(nodes, edges), rule, dt=DT)
+    made = Learner(nir.NIRGraph(nodes, edges), rule, dt=DT, pes=1)
 
     def learn(x: np.ndarray, y: np.ndarray) -> None:
         made.learn(x, y)

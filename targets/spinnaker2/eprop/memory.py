@@ -26,6 +26,9 @@ UNIT = {"float32": 1.0, "s16.15": 2.0**-15, "float64": 1.0}
 BLOCK = 4
 """Steps that traces take at once where the error comes at the end of the sample."""
 
+LINE = 16
+"""Words of 4 bytes in a line of the host's cache."""
+
 SYNAPSE_WORK = (10, 7)
 """Operations and memory accesses of a synapse in a step: its current, ``traces.trace``."""
 
@@ -182,13 +185,15 @@ def lay_out(net: Network, rule: Rule, placement: Placement) -> Memory:
     at = np.zeros((placement.pes, regions.N_REGIONS), dtype=np.int64)
     filled = {False: 0, True: 0}
     for pe in range(placement.pes):
+        # Each memory begins on a line of the host's cache; what lies between two is in neither.
+        filled = {kind: -(-count // LINE) * LINE for kind, count in filled.items()}
         for region in found:
             n = parts[pe, 1 if region.layer == HIDDEN else 3]
             at[pe, region.place] = filled[region.integer]
             filled[region.integer] += region.words(int(n))
     memory = Memory(
         shape=shape,
-        words=np.zeros(filled[False], dtype=DTYPES[rule.arithmetic]),
+        words=_aligned(filled[False], DTYPES[rule.arithmetic]),
         ints=np.zeros(filled[True], dtype=np.int32),
         at=at,
         parts=parts,
@@ -202,6 +207,14 @@ def lay_out(net: Network, rule: Rule, placement: Placement) -> Memory:
         own = to_words(gains[:, first : first + n], memory.words.dtype, unit)
         memory.words[offset : offset + 2 * n] = own.ravel()
     return memory
+
+
+def _aligned(count: int, dtype: Any) -> Words:
+    """Zeros that begin on a line of the host's cache."""
+    size = np.dtype(dtype).itemsize
+    raw = np.zeros((count + 2 * LINE) * size, dtype=np.uint8)
+    first = -raw.ctypes.data % (LINE * 4)
+    return raw[first : first + count * size].view(dtype)
 
 
 def _put_constants(memory: Memory, constants: Mapping[str, Floats], unit: float) -> None:
