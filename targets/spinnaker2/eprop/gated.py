@@ -19,12 +19,11 @@ holds W_in, then the gates F, I, B, T.
 
 # mypy: ignore-errors
 
-from numba import njit
-
 from snn2hw.targets.spinnaker2.eprop.leaky import surrogate
 from snn2hw.targets.spinnaker2.eprop.words import (
     clipped,
     hyperbolic_tangent,
+    jit,
     narrow,
     sigmoid,
     times,
@@ -35,20 +34,20 @@ D, P = 0, 1
 DIRECT = 2
 """First of d and q of x, F, I and B, two by two; then q of T."""
 
-X, F, I, B = range(4)
+OF_X, OF_F, OF_I, OF_B = range(4)
 Q_T = DIRECT + 8
 N_COEFFICIENTS = 11
 
 HALF = 1 << 14
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def product(a, b):
     """a b as a word, rounded to the nearest."""
     return narrow(times(a, b), HALF)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def weight(n, coef, factor):
     """What e is multiplied with goes into its p and q."""
     for j in range(n):
@@ -59,7 +58,7 @@ def weight(n, coef, factor):
             coef[at] = product(coef[at], factor)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def update(n, first, total, v, drive, fired, coef, w, row, into_x, kind, dampening):
     """One step of n neurons, the layer's from ``first`` on: v, ``fired`` and ``coef``.
 
@@ -100,12 +99,12 @@ def update(n, first, total, v, drive, fired, coef, w, row, into_x, kind, dampeni
         t_x = product(slope_t, w[at + 3 * gate])
         coef[D * n + j] = b_v if s else clipped(by_v + b_v, one)
         coef[P * n + j] = product(psi, clipped(by_v - t_v, one))
-        coef[(DIRECT + 2 * X) * n + j] = b_x if s else clipped(by_x + b_x, one)
-        coef[(DIRECT + 2 * X + 1) * n + j] = product(psi, clipped(by_x - t_x, one))
-        coef[(DIRECT + 2 * F) * n + j] = word(0, one) if s else slope_f
-        coef[(DIRECT + 2 * F + 1) * n + j] = product(psi, slope_f)
-        coef[(DIRECT + 2 * I) * n + j] = word(0, one) if s else slope_i
-        coef[(DIRECT + 2 * I + 1) * n + j] = product(psi, slope_i)
-        coef[(DIRECT + 2 * B) * n + j] = slope_b
-        coef[(DIRECT + 2 * B + 1) * n + j] = word(0, one)
+        coef[(DIRECT + 2 * OF_X) * n + j] = b_x if s else clipped(by_x + b_x, one)
+        coef[(DIRECT + 2 * OF_X + 1) * n + j] = product(psi, clipped(by_x - t_x, one))
+        coef[(DIRECT + 2 * OF_F) * n + j] = word(0, one) if s else slope_f
+        coef[(DIRECT + 2 * OF_F + 1) * n + j] = product(psi, slope_f)
+        coef[(DIRECT + 2 * OF_I) * n + j] = word(0, one) if s else slope_i
+        coef[(DIRECT + 2 * OF_I + 1) * n + j] = product(psi, slope_i)
+        coef[(DIRECT + 2 * OF_B) * n + j] = slope_b
+        coef[(DIRECT + 2 * OF_B + 1) * n + j] = word(0, one)
         coef[Q_T * n + j] = -product(psi, slope_t)

@@ -19,21 +19,18 @@ Where all neurons have the same alpha and keep v at a spike, x is the same for a
 
 # mypy: ignore-errors
 
-from numba import njit
-
 from snn2hw.targets.spinnaker2.eprop.words import (
     bells,
     clipped,
     from_real,
+    jit,
     narrow,
     quotient,
     times,
     word,
 )
 
-ALPHA, RHO, JUMP, BETA, THRESHOLD, GAIN, BIAS, KEEP, ADDED, RESET, ADAPTIVE, START = (
-    range(12)
-)
+ALPHA, RHO, JUMP, BETA, THRESHOLD, GAIN, BIAS, KEEP, ADDED, RESET, ADAPTIVE, START = range(12)
 """Places of the constants; JUMP is g, START is v before the first step."""
 
 N_CONSTANTS = 12
@@ -46,7 +43,7 @@ Q, D, P, DIRECT = range(4)
 HALF = 1 << 14
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def surrogate(kind, u, threshold, dampening):
     """What stands for the derivative of the spike by u = v - A.
 
@@ -67,7 +64,7 @@ def surrogate(kind, u, threshold, dampening):
     return narrow(times(dampening, bells(u)), HALF)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def hear(n, each, was, now, length, n_in, bias, raw, fifo, recurrent, wait, const, stride):
     """The traces' inputs x take in a step: of all n neurons in one, or of each its own.
 
@@ -95,7 +92,7 @@ def hear(n, each, was, now, length, n_in, bias, raw, fifo, recurrent, wait, cons
                 x[at] = clipped(x[at] + one, one)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def weight(n, coef, slow, factor):
     """What e is multiplied with goes into its p and q; slow: whether there is a p."""
     for j in range(n):
@@ -104,7 +101,7 @@ def weight(n, coef, slow, factor):
             coef[P * n + j] = narrow(times(coef[P * n + j], factor), HALF)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def update(n, v, a, drive, wait, coef, const, stride, adapts, learns):
     """One step of n neurons: states, and ``wait``, which is refractory + 1 at a spike.
 
@@ -165,7 +162,7 @@ def update(n, v, a, drive, wait, coef, const, stride, adapts, learns):
             wait[2 * n + j] = may
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def slopes(n, wait, coef, const, stride, adapts, current, kind, dampening):
     """``coef`` from u = v - A, which ``update`` has left in the place of q.
 

@@ -6,56 +6,20 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from snn2hw.compiled import load
-from snn2hw.errors import DataError, ParameterError
+from snn2hw.errors import DataError, GraphError, ParameterError
 from snn2hw.targets.spec import TargetSpec
-from snn2hw.targets.spinnaker2.eprop import regions
+from snn2hw.targets.spinnaker2.eprop import checkpoint, regions
 from snn2hw.targets.spinnaker2.eprop.memory import UNIT, Words, lay_out, place, to_words
 from snn2hw.targets.spinnaker2.eprop.network import Floats, network
 from snn2hw.targets.spinnaker2.eprop.rule import Rule
+from snn2hw.targets.spinnaker2.eprop.tables import GRADIENT, LEARN, PREDICT, How, Net
 from snn2hw.targets.spinnaker2.spec import spinnaker2
-
-PREDICT, LEARN, GRADIENT = range(3)
-
-
-class Net(NamedTuple):
-    """Sizes and switches of a network, as ``kernels`` reads them."""
-
-    n_in: int
-    n: int
-    n_out: int
-    row: int
-    sensitive: int
-    inputs: int
-    readout_row: int
-    coefficients: int
-    block: int
-    recurrent: int
-    bias: int
-    bias_out: int
-    surrogate: int
-    gated: bool
-    adapts: bool
-    each: bool
-    current: bool
-    filters: bool
-    weighted: bool
-    online: bool
-    at_end: bool
-
-
-class How(NamedTuple):
-    """Switches of a rule, likewise."""
-
-    feedback: int
-    adam: bool
-    squared: bool
-    stochastic: bool
 
 
 @dataclass(frozen=True)
@@ -78,7 +42,17 @@ def kernels() -> ModuleType:
     return load("eprop", text, [file for file in files if file.name in COMPILED])
 
 
-COMPILED = ("exp_unit.py", "gated.py", "leaky.py", "regions.py", "traces.py", "words.py")
+COMPILED = (
+    "changes.py",
+    "exp_unit.py",
+    "gated.py",
+    "leaky.py",
+    "regions.py",
+    "tables.py",
+    "ticks.py",
+    "traces.py",
+    "words.py",
+)
 """Files that the kernels are made of."""
 
 
@@ -105,6 +79,10 @@ class Learner:
         spec: TargetSpec | None = None,
     ) -> None:
         """See the class."""
+        if type(graph).__name__ != "NIRGraph":
+            raise GraphError(
+                f"a {type(graph).__name__} is no graph; give a nir.NIRGraph, as snn2hw.read gives"
+            )
         self.network = network(graph, dt, method, reset)
         if rule is None:
             rule = Rule(surrogate="atan") if self.network.gated else Rule()
@@ -114,7 +92,7 @@ class Learner:
                 f"rule: trace 'current' (Rostami et al. 2022) is one of ALIF neurons, and "
                 f"{self.network.nodes['neuron']!r} is a {kind}; use trace 'exact'"
             )
-        self.rule = rule
+        self.rule, self.method, self.reset = rule, method, reset
         self.placement = place(self.network, rule, spec or spinnaker2(), pes)
         self.memory = lay_out(self.network, rule, self.placement)
         self._unit = UNIT[rule.arithmetic]
@@ -133,6 +111,16 @@ class Learner:
         return int(self._clock[0])
 
     @property
+    def clock(self) -> tuple[int, int, int]:
+        """Samples learned, steps of the optimiser, seed."""
+        samples, updates, seed = self._clock.tolist()
+        return samples, updates, seed
+
+    def set_clock(self, clock: tuple[int, int, int]) -> None:
+        """Go on from there; for checkpoints."""
+        self._clock[:] = clock
+
+    @property
     def weights(self) -> dict[str, Floats]:
         """Weights as the PEs hold them, float64, by the names of ``Network.weights``."""
         return self._by_name(self.memory.words)
@@ -149,7 +137,25 @@ class Learner:
 
     @rates.setter
     def rates(self, values: npt.ArrayLike) -> None:
-        self.memory.put(regions.RATE, self._words(np.reshape(values, (-1, 1))))
+        rates = np.asarray(values, dtype=np.float64)
+        if rates.shape != (self.network.n,) or not np.all(np.isfinite(rates)):
+            raise DataError(f"rates have shape {rates.shape}; give {self.network.n} finite numbers")
+        self.memory.put(regions.RATE, self._words(rates[:, None]))
+
+    @property
+    def saturated(self) -> int:
+        """Weights, moments and sums of the last sample that are at the limit of s16.15."""
+        if self.rule.arithmetic != "s16.15":
+            return 0
+        shape = self.memory.shape
+        hidden = [regions.W, regions.TOTAL] + [regions.M1, regions.M2] * bool(shape.moments)
+        readout = [regions.OW] + [regions.OM1, regions.OM2] * bool(shape.moments)
+        if shape.online:
+            hidden.remove(regions.TOTAL)
+        found = [self.memory.rows(place, shape.row) for place in hidden]
+        found += [self.memory.rows(place, shape.readout_row, readout=True) for place in readout]
+        top = np.iinfo(np.int32).max
+        return sum(int(np.count_nonzero(np.abs(words) >= top)) for words in found)
 
     def graph(self) -> Any:
         """The graph (nir.NIRGraph) with the weights as they are now."""
@@ -192,6 +198,40 @@ class Learner:
         self._run(data, labels, targets, GRADIENT, grads)
         scale = 2.0**-8 if self.rule.arithmetic == "s16.15" else 1.0
         return {name: values * scale for name, values in self._by_name(grads).items()}
+
+    # Kept for another day.
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint (see ``checkpoint``). Raises DataError where that cannot be."""
+        checkpoint.save(self, path)
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | Path,
+        graph: Any,
+        rule: Rule | None = None,
+        *,
+        pes: int | None = None,
+        spec: TargetSpec | None = None,
+    ) -> Learner:
+        """The learner of a checkpoint, to the bit, on as many PEs as are asked for.
+
+        graph: the one that learning began with; rule: None for the checkpoint's own. Raises
+        DataError for another network or rule, FileFormatError for a damaged or foreign file.
+        """
+        found = checkpoint.read(path)
+        learner = cls(
+            graph,
+            found.rule if rule is None else rule,
+            dt=found.dt_s,
+            pes=pes,
+            method=found.method,
+            reset=found.reset,
+            spec=spec,
+        )
+        checkpoint.restore(found, learner, path)
+        return learner
 
     # What the kernels need.
 

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from snn2hw.errors import ParameterError
 from snn2hw.targets.spec import TargetSpec
-from snn2hw.targets.spinnaker2.eprop import gated, leaky, regions
+from snn2hw.targets.spinnaker2.eprop import gated, regions
 from snn2hw.targets.spinnaker2.eprop.network import Floats, Network
-from snn2hw.targets.spinnaker2.eprop.regions import HIDDEN, READOUT, Region, Shape, bytes_by_purpose
+from snn2hw.targets.spinnaker2.eprop.regions import HIDDEN, READOUT, Shape, bytes_by_purpose
 from snn2hw.targets.spinnaker2.eprop.rule import Rule
 from snn2hw.targets.spinnaker2.placement import Demand, Placement, place_demands
 
@@ -177,7 +178,7 @@ def lay_out(net: Network, rule: Rule, placement: Placement) -> Memory:
     """Memories of all PEs of a placement, empty but for the constants."""
     shape = shape_of(net, rule)
     found = shape.regions()
-    hidden, readout = (demand.layer for demand in placement.demands)
+    hidden = placement.demands[0].layer
     parts = np.zeros((placement.pes, 4), dtype=np.int64)
     for part in placement.parts:
         first = 0 if part.layer == hidden else 2
@@ -237,17 +238,25 @@ def _put_constants(memory: Memory, constants: Mapping[str, Floats], unit: float)
 
 
 def to_words(values: Any, dtype: Any, unit: float) -> Words:
-    """Real numbers as words; s16.15 rounds to the nearest and saturates."""
+    """Real numbers as words, without a copy where they are that already; s16.15 rounds to the
+    nearest. Raises ParameterError for numbers that it cannot hold."""
+    if np.dtype(dtype).kind != "i":
+        return np.ascontiguousarray(values, dtype=dtype)
     scaled = np.asarray(values, dtype=np.float64) / unit
-    if np.dtype(dtype).kind == "i":
-        top = np.iinfo(np.int32).max
-        scaled = np.clip(np.rint(scaled), -top, top)
-    return scaled.astype(dtype)
+    largest = float(np.abs(scaled).max(initial=0.0))
+    if largest > np.iinfo(np.int32).max:
+        raise ParameterError(
+            f"{largest * unit:g} does not fit s16.15, which ends at {2.0**31 * unit:g}; "
+            "scale the network's weights or the data down"
+        )
+    return np.rint(scaled).astype(dtype)
 
 
 def used_bytes(memory: Memory) -> int:
-    """Bytes of all arrays of the PEs."""
-    return memory.words.nbytes + memory.ints.nbytes
-
-
-__all__ = ["CONSTANTS", "DTYPES", "UNIT", "Memory", "Region", "Words", "demands", "lay_out"]
+    """Bytes of all regions of all PEs, counted from the arrays themselves."""
+    own = {False: memory.words.itemsize, True: memory.ints.itemsize}
+    return sum(
+        region.words(int(part[1 if region.layer == HIDDEN else 3])) * own[region.integer]
+        for part in memory.parts
+        for region in memory.shape.regions()
+    )

@@ -108,7 +108,7 @@ def network(graph: Any, dt_s: float, method: str = "euler", reset: str = "value"
     lowered = lower(graph, dt_s, method, reset)
     nodes = _roles(graph)
     node = {role: graph.nodes[name] for role, name in nodes.items()}
-    weights = {
+    weights: dict[str, Floats] = {
         role: np.asarray(node[role].weight, dtype=np.float64)
         for role in ("input", "recurrent", "output")
         if role in node
@@ -234,7 +234,9 @@ def _readout(
     if "readout" not in nodes:
         return 0.0, np.ones(n_out), np.zeros(n_out)
     population = lowered.population(nodes["readout"])
-    p = {name: np.broadcast_to(v, n_out).astype(np.float64) for name, v in population.params.items()}
+    p = {
+        name: np.broadcast_to(v, n_out).astype(np.float64) for name, v in population.params.items()
+    }
     kappa = 1 - p["decay_v"]
     if np.any(kappa != kappa[0]):
         raise ParameterError(

@@ -26,7 +26,11 @@ COEF = 12  # what the traces need of each step of a block, see ``leaky`` and ``g
 RATE = 13  # running mean of spikes per step
 ERROR = 14  # errors received from the readout
 CONST = 15  # constants, one word each, or one for each neuron
-WAIT, COUNT, FIFO = 16, 17, 18  # int32: countdown, refractory time, could fire, spikes in the sample, spikes received
+WAIT, COUNT, FIFO = (
+    16,
+    17,
+    18,
+)  # int32: countdown, refractory time, could fire, spikes in the sample, spikes received
 # Readout:
 OW, OM1, OM2 = 19, 20, 21  # weights and moments
 OGRAD = 22  # gradient; one row where the error comes at the end of the sample
@@ -61,12 +65,12 @@ class Shape:
     """What decides which regions there are and how large.
 
     row: weights of a hidden neuron; sensitive: how many of them have an EPS, from the first on;
-    inputs: length of INPUTS; each: whether every neuron has its own; raw: length of RAW; drive, coefficients: words a neuron; block: steps
-    that the traces take at once, so that each trace is fetched once for all of them; adapts:
-    whether A is there; filters: whether there is a FILT; constants: for each, whether
-    neurons differ in it; outputs: neurons of the readout; readout_row: weights of one;
-    online: weights change every step; at_end: the error is that of the whole sample; moments: 2 for
-    Adam, 0 for SGD.
+    inputs: length of INPUTS; each: whether every neuron has its own; raw: length of RAW; drive,
+    coefficients: words a neuron; block: steps that the traces take at once, so that each trace is
+    fetched once for all of them; adapts: whether A is there; filters: whether FILT is; constants:
+    for each, whether neurons differ in it; outputs: neurons of the readout; readout_row: weights of
+    one; online: weights change every step; at_end: the error is that of the whole sample; moments:
+    2 for Adam, 0 for SGD.
     """
 
     neurons: int
@@ -91,10 +95,7 @@ class Shape:
         """All regions, those of no size left out."""
         n, k = self.neurons, self.outputs
         row, out = self.row, self.readout_row
-        total = {"per_part": row} if self.online else {"per_neuron": row}
         inputs = self.inputs * self.block
-        heard = {"per_neuron": inputs} if self.each else {"per_part": inputs}
-        grad = {"per_part": out} if self.at_end else {"per_neuron": out}
         adam = bool(self.moments)
         own = sum(self.constants)
         found = (
@@ -103,9 +104,9 @@ class Shape:
             Region(M2, "optimizer moments", HIDDEN, per_neuron=row * adam),
             Region(EPS, "eligibility traces", HIDDEN, per_neuron=self.sensitive),
             Region(FILT, "eligibility traces", HIDDEN, per_neuron=row * self.filters),
-            Region(TOTAL, "gradients", HIDDEN, **total),
+            either(TOTAL, "gradients", HIDDEN, row, once=self.online),
             Region(FEEDBACK, "feedback weights", HIDDEN, per_neuron=k),
-            Region(INPUTS, "input traces", HIDDEN, **heard),
+            either(INPUTS, "input traces", HIDDEN, inputs, once=not self.each),
             Region(RAW, "packets", HIDDEN, per_part=self.raw),
             Region(V, "neuron states", HIDDEN, per_neuron=1),
             Region(A, "neuron states", HIDDEN, per_neuron=int(self.adapts)),
@@ -113,16 +114,14 @@ class Shape:
             Region(COEF, "neuron states", HIDDEN, per_neuron=self.coefficients * self.block),
             Region(RATE, "neuron states", HIDDEN, per_neuron=1),
             Region(ERROR, "packets", HIDDEN, per_part=k),
-            Region(
-                CONST, "constants", HIDDEN, per_neuron=own, per_part=len(self.constants) - own
-            ),
+            Region(CONST, "constants", HIDDEN, per_neuron=own, per_part=len(self.constants) - own),
             Region(WAIT, "neuron states", HIDDEN, per_neuron=3, integer=True),
             Region(COUNT, "neuron states", HIDDEN, per_neuron=1, integer=True),
             Region(FIFO, "packets", HIDDEN, per_part=n + 1, integer=True),
             Region(OW, "weights", READOUT, per_neuron=out),
             Region(OM1, "optimizer moments", READOUT, per_neuron=out * adam),
             Region(OM2, "optimizer moments", READOUT, per_neuron=out * adam),
-            Region(OGRAD, "gradients", READOUT, **grad),
+            either(OGRAD, "gradients", READOUT, out, once=self.at_end),
             Region(OCONST, "constants", READOUT, per_neuron=2),
             Region(ZBAR, "input traces", READOUT, per_part=out),
             Region(ZSUM, "gradients", READOUT, per_part=out if self.at_end else 0),
@@ -135,7 +134,14 @@ class Shape:
         return tuple(region for region in found if region.per_neuron or region.per_part)
 
 
-def bytes_by_purpose(regions: Sequence[Region], layer: str, each: bool, size: int) -> dict[str, int]:
+def either(place: int, purpose: str, layer: str, words: int, once: bool) -> Region:
+    """A region of so many words once, or for each neuron."""
+    return Region(place, purpose, layer, words * (not once), words * once)
+
+
+def bytes_by_purpose(
+    regions: Sequence[Region], layer: str, each: bool, size: int
+) -> dict[str, int]:
     """Purpose -> bytes of a layer's regions: for each neuron, or else once; size: of a word."""
     found: dict[str, int] = {}
     for region in regions:

@@ -33,7 +33,8 @@ class Rule:
 
     trace: "exact", or "current": an ALIF's slow trace takes this step's surrogate in before the
     eligibility is formed (Rostami et al. 2022, one step ahead of the exact recursion);
-    surrogate: of the spike's derivative (``leaky.surrogate``); dampening: its factor, None for ``DAMPENING``;
+    surrogate: of the spike's derivative (``leaky.surrogate``); dampening: its factor, None for that
+    of ``DAMPENING``;
     feedback: "symmetric" (the readout's weights), "random" (fixed, standard normal) or "adaptive"
     (random at first, then changed as the readout's weights are, both decaying by feedback_decay of
     themselves at every update: Kolen and Pollack 1994);

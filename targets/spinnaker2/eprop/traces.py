@@ -15,24 +15,26 @@ Each function loops over one row: nothing a neuron computes depends on where it 
 
 # mypy: ignore-errors
 
-from numba import njit
-
 from snn2hw.targets.spinnaker2.eprop.words import (
     GRADIENT_BITS,
     clipped,
+    contracted,
     draw,
     fine,
     from_real,
     high,
     increased,
+    jit,
     low,
     narrow,
     quotient,
+    reordered,
     root,
     times,
 )
 
-@njit(_nrt=False, error_model="numpy")
+
+@jit
 def trace(eps, filt, total, x, big_d, d, p, q, kappa, signal, push, key, stochastic):
     """One step of a row whose neuron has a slow state of its own; see the module's recursion."""
     for i in range(x.size):
@@ -46,7 +48,7 @@ def trace(eps, filt, total, x, big_d, d, p, q, kappa, signal, push, key, stochas
         total[i] = increased(total[i], signal, f, push, e, high(second))
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def trace_summed(eps, filt, total, x, big_d, d, p, q, kappa, key, stochastic):
     """As ``trace``, where the error comes at the end of the sample: total += f."""
     for i in range(x.size):
@@ -60,7 +62,7 @@ def trace_summed(eps, filt, total, x, big_d, d, p, q, kappa, key, stochastic):
         total[i] = clipped(total[i] + f, q)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def trace_unfiltered(eps, total, x, big_d, d, p, q, signal, key, stochastic):
     """As ``trace``, where the readout has no memory; signal: learning signal and push in one."""
     for i in range(x.size):
@@ -72,7 +74,7 @@ def trace_unfiltered(eps, total, x, big_d, d, p, q, signal, key, stochastic):
         total[i] = clipped(total[i] + narrow(times(signal, e), low(second)), q)
 
 
-@njit(_nrt=False, error_model="numpy", fastmath={"contract"})
+@contracted
 def trace_weighted(eps, total, x, big_d, d, p, q, key, stochastic):
     """As ``trace``, where all that e will add is in p and q: total += e."""
     for i in range(x.size):
@@ -82,7 +84,7 @@ def trace_weighted(eps, total, x, big_d, d, p, q, key, stochastic):
         total[i] = increased(total[i], p, old, q, now, low(bits))
 
 
-@njit(_nrt=False, error_model="numpy", fastmath={"contract"})
+@contracted
 def trace_four_weighted(
     eps, total, x0, x1, x2, x3, d0, d1, d2, d3, c0, c1, c2, c3, p0, p1, p2, p3, q0, q1, q2, q3,
     key, stochastic,
@@ -105,7 +107,7 @@ def trace_four_weighted(
         total[i] = so_far
 
 
-@njit(_nrt=False, error_model="numpy", fastmath={"contract"})
+@contracted
 def trace_direct_weighted(total, x, q, key, stochastic):
     """As ``trace_direct``, where all that e will add is in q."""
     for i in range(x.size):
@@ -113,7 +115,7 @@ def trace_direct_weighted(total, x, q, key, stochastic):
         total[i] = clipped(total[i] + narrow(times(q, x[i]), low(bits)), q)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def trace_direct(filt, total, x, q, kappa, signal, push, key, stochastic):
     """As ``trace``, where the neuron has no slow state beyond what x carries: e = q x."""
     for i in range(x.size):
@@ -125,7 +127,7 @@ def trace_direct(filt, total, x, q, kappa, signal, push, key, stochastic):
         total[i] = increased(total[i], signal, f, push, e, high(second))
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def trace_direct_unfiltered(total, x, q, signal, key, stochastic):
     """As ``trace_direct``, where the readout has no memory."""
     for i in range(x.size):
@@ -134,7 +136,7 @@ def trace_direct_unfiltered(total, x, q, signal, key, stochastic):
         total[i] = clipped(total[i] + narrow(times(signal, e), high(bits)), q)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def follow(
     words, eps, filt, total, x, n, slow, filters, at_end,
     big_d, d, p, q, kappa, signal, push, key, stochastic,
@@ -152,9 +154,7 @@ def follow(
             trace_summed(own, filtered, sums, inputs, big_d, d, p, q, kappa, key, stochastic)
         elif slow:
             own = words[eps : eps + n]
-            trace(
-                own, filtered, sums, inputs, big_d, d, p, q, kappa, signal, push, key, stochastic
-            )
+            trace(own, filtered, sums, inputs, big_d, d, p, q, kappa, signal, push, key, stochastic)
         else:
             trace_direct(filtered, sums, inputs, q, kappa, signal, push, key, stochastic)
         return
@@ -170,7 +170,7 @@ def follow(
         trace_direct_unfiltered(sums, inputs, q, both, key, stochastic)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def gradient(total, filt, signal, push, kappa, per_step, key, stochastic):
     """Gradient of a row, in place of what a sample summed up, where the error came at its end.
 
@@ -186,7 +186,7 @@ def gradient(total, filt, signal, push, kappa, per_step, key, stochastic):
         total[i] = fine(g, per_step, GRADIENT_BITS, more)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def signalled_gradient(total, signal, per_step, key, stochastic):
     """As ``gradient``, without a push."""
     for i in range(total.size):
@@ -196,7 +196,7 @@ def signalled_gradient(total, signal, per_step, key, stochastic):
         total[i] = fine(g, per_step, GRADIENT_BITS, more)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def plain_gradient(total, per_step, key, stochastic):
     """As ``gradient``, where the signals are in the sum already."""
     for i in range(total.size):
@@ -204,7 +204,7 @@ def plain_gradient(total, per_step, key, stochastic):
         total[i] = fine(total[i], per_step, GRADIENT_BITS, bits)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def adam(w, m, v, g, decay, keep1, keep2, rate, epsilon, key, stochastic):
     """One step of Adam (Kingma and Ba 2015, algorithm 1) on a row.
 
@@ -226,7 +226,7 @@ def adam(w, m, v, g, decay, keep1, keep2, rate, epsilon, key, stochastic):
         w[i] = clipped(w[i] - fine(step, rate, 0, d), epsilon)
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def descend(w, g, decay, rate, key, stochastic):
     """One step of gradient descent on a row; decay and rate as for ``adam``, rate as it is."""
     for i in range(w.size):
@@ -236,7 +236,7 @@ def descend(w, g, decay, rate, key, stochastic):
         w[i] = clipped(w[i] - fine(now, rate, -GRADIENT_BITS, b), w[i])
 
 
-@njit(_nrt=False, error_model="numpy", fastmath={"contract", "reassoc"})
+@reordered
 def product(w, x):
     """Sum of w times x, before rounding. The compiler chooses the order of a float sum by the width
     of the machine's vectors: the same for every row of a length, wherever it is placed."""
@@ -246,7 +246,7 @@ def product(w, x):
     return total
 
 
-@njit(_nrt=False, error_model="numpy")
+@jit
 def products(w, row, at, many, length, vector, out):
     """Rows times a vector, into ``out``.
 

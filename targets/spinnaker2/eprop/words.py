@@ -11,7 +11,7 @@ so that a weight is rounded alike wherever its neuron is placed.
 """
 
 # Numba compares the signatures of an overload and its implementation, annotations included.
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# mypy: ignore-errors
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from snn2hw.targets.spinnaker2 import exp_unit
+
+jit = njit(_nrt=False, error_model="numpy")
+"""For every compiled function here: slices of a PE's memory need no reference counts, and a
+division by zero no exception, which would keep loops from becoming vectors."""
+
+contracted = njit(_nrt=False, error_model="numpy", fastmath={"contract"})
+"""With multiply and add as one rounding, as the M4F's VFMA has them."""
+
+reordered = njit(_nrt=False, error_model="numpy", fastmath={"contract", "reassoc"})
+"""And with sums in an order that the compiler chooses by the width of the machine's vectors."""
 
 FRACTION = 15
 ONE = 1 << FRACTION
@@ -227,7 +237,7 @@ _LN2, _LN2_REST = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _ONE = np.float32(1)
 
 
-@njit
+@jit
 def single_exponential(x):
     """e**x in float32, within 2 ulp, of x limited to [-87, 88]; without a call, so that a loop over
     neurons becomes vectors (polynomial and split of ln 2: Moshier's Cephes, expf)."""
@@ -373,21 +383,21 @@ def _to_real(value):
     return lambda value: np.float64(value)
 
 
-@njit
+@jit
 def low(bits):
     """Noise for one ``narrow`` from what ``draw`` gave."""
     return bits & (ONE - 1)
 
 
-@njit
+@jit
 def high(bits):
     """Noise for another."""
     return bits >> FRACTION
 
 
-@njit(cache=True)
+@jit
 def mixed(key, value):
-    """A key of 32 bits from a key and one more number (the finaliser of MurmurHash3, by Appleby)."""
+    """A key of 32 bits from a key and one more number (finaliser of MurmurHash3, Appleby)."""
     x = (np.uint64(key) * np.uint64(0x9E3779B1) + np.uint64(value)) & np.uint64(0xFFFFFFFF)
     x ^= x >> np.uint64(16)
     x = (x * np.uint64(0x85EBCA6B)) & np.uint64(0xFFFFFFFF)
