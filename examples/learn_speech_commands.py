@@ -37,8 +37,8 @@ from snn2hw.targets.spinnaker2.eprop import Learner, Rule
 NEURONS = 120
 KAPPA = float(np.exp(-1 / 10))
 SCHEDULE = ((2, 0.01), (2, 0.003))
-"""(epochs, learning rate): times 0.3 every two epochs, as in the C code of Rostami et al. Six epochs
-more make new speakers a point better understood before adaptation, and not after it."""
+"""(epochs, learning rate): times 0.3 every two epochs, as in the C code of Rostami et al. Six more
+epochs make new speakers a point better understood before adaptation, and not after it."""
 ADAPTATION_RATE = 0.002
 
 

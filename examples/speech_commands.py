@@ -34,11 +34,8 @@ def calibration() -> Dataset:
     """Every so many of the training clips, so that all speakers and digits are among them."""
     train = speech_commands.load_digits("train")
     every = max(1, len(train.y) // CALIBRATION_CLIPS)
-    picked = {
-        field.name: getattr(train, field.name)[::every]
-        for field in dataclasses.fields(train)
-        if field.name in ("x", "y", "length", "speaker", "take") and getattr(train, field.name) is not None
-    }
+    per_clip = {name: getattr(train, name) for name in ("x", "y", "length", "speaker", "take")}
+    picked = {name: values[::every] for name, values in per_clip.items() if values is not None}
     return dataclasses.replace(train, **picked)
 
 
