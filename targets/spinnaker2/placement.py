@@ -278,8 +278,6 @@ def place_demands(
     ``Placement.violations``. Raises TargetError where demands or pes make no sense.
     """
     _check(demands, pes)
-    if pes is not None and pes > spec.integer("pes"):
-        raise TargetError(f"{pes} PEs: {spec.name} has {spec.integer('pes')}; give fewer")
     room = spec.integer("pe_data_bytes") - spec.integer("pe_stack_heap_bytes")
     fewest = split.fewest(demands, room)
     given = pes if pes is not None else fewest or spec.integer("pes_usable")

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from snn2hw.errors import ParameterError
+from snn2hw.errors import ParameterError, TargetError
 from snn2hw.targets.spec import TargetSpec
 from snn2hw.targets.spinnaker2.eprop import gated, regions
 from snn2hw.targets.spinnaker2.eprop.network import Floats, Network
@@ -170,7 +170,12 @@ class Memory:
 
 
 def place(net: Network, rule: Rule, spec: TargetSpec, pes: int | None) -> Placement:
-    """The placement of a network that learns; what does not fit is in its ``violations``."""
+    """The placement of a network that learns; what does not fit is in its ``violations``.
+
+    Raises TargetError for more PEs than the chip has.
+    """
+    if pes is not None and pes > spec.integer("pes"):
+        raise TargetError(f"{pes} PEs: {spec.name} has {spec.integer('pes')}; give fewer")
     return place_demands(demands(net, rule, spec), spec, pes, dt_s=net.dt_s)
 
 
