@@ -25,7 +25,8 @@ UNIT = {"float32": 1.0, "s16.15": 2.0**-15, "float64": 1.0}
 """Value of a word of 1."""
 
 BLOCK = 4
-"""Steps that traces take at once where the error comes at the end of the sample."""
+"""Steps that traces take at once where the error comes at the end of the sample (and no rate
+regulariser wants e by itself)."""
 
 LINE = 16
 """Words of 4 bytes in a line of the host's cache."""
@@ -62,6 +63,7 @@ CONSTANTS = (
 def shape_of(net: Network, rule: Rule) -> Shape:
     """What a network and a rule need of memory."""
     bias = int("input_bias" in net.weights)
+    filters = net.kappa != 0 and (rule.error == "step" or rule.rate_strength > 0)
     row, drive, coefficients, sensitive = net.n_in + bias, 1, 1, 0
     varies: tuple[bool, ...] = ()
     if net.gated:
@@ -85,9 +87,9 @@ def shape_of(net: Network, rule: Rule) -> Shape:
         raw=raw,
         drive=drive,
         coefficients=coefficients,
-        block=BLOCK if rule.error == "sample" else 1,
+        block=1 if filters or rule.error == "step" else BLOCK,
         adapts=net.adapts,
-        filters=net.kappa != 0 and not (rule.error == "sample" and rule.rate_strength == 0),
+        filters=filters,
         constants=varies,
         readout_row=net.n + int("output_bias" in net.weights),
         online=rule.update == "step",
