@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # name -> the module that defines it
 _PUBLIC = {
     "Activity": "snn2hw.simulator.run",
     "DiscreteGraph": "snn2hw.graph",
     "FixedPointNetwork": "snn2hw.graph",
+    "Learner": "snn2hw.targets.spinnaker2.eprop",
+    "Rule": "snn2hw.targets.spinnaker2.eprop",
     "Run": "snn2hw.simulator.run",
     "Snn2hwError": "snn2hw.errors",
     "check": "snn2hw.passes.check",
