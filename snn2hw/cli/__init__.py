@@ -12,7 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import snn2hw
-from snn2hw.cli import check, demo, doctor, energy, info, place, quantize, report, run, verify
+from snn2hw.cli import (
+    check,
+    demo,
+    doctor,
+    energy,
+    info,
+    learn,
+    place,
+    quantize,
+    report,
+    run,
+    verify,
+)
 from snn2hw.errors import Snn2hwError
 
 COMMANDS = {
@@ -22,6 +34,7 @@ COMMANDS = {
     "run": run,
     "verify": verify,
     "place": place,
+    "learn": learn,
     "energy": energy,
     "report": report,
     "demo": demo,

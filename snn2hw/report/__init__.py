@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from snn2hw.report.data import CheckResult, ReportData, Section
+from snn2hw.report.learning import LearningData, write_learning_report
 from snn2hw.report.page import render, write_report
 
-__all__ = ["CheckResult", "ReportData", "Section", "render", "write_report"]
+__all__ = [
+    "CheckResult",
+    "LearningData",
+    "ReportData",
+    "Section",
+    "render",
+    "write_learning_report",
+    "write_report",
+]

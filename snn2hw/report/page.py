@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -28,6 +30,11 @@ def write_report(path: str | Path, data: ReportData) -> Path:
 
 def render(data: ReportData) -> str:
     """The page as text."""
+    return render_template("page.html.j2", page_view(data, __version__))
+
+
+def render_template(name: str, view: Mapping[str, Any]) -> str:
+    """A template of this package filled in; it gets the style, the script and our version too."""
     environment = Environment(
         loader=PackageLoader("snn2hw.report", "."),
         autoescape=True,
@@ -35,10 +42,8 @@ def render(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("page.html.j2")
-    return template.render(
-        page_view(data, __version__), style=_inline("style.css"), script=_inline("page.js")
-    )
+    extra = {"style": _inline("style.css"), "script": _inline("page.js"), "version": __version__}
+    return environment.get_template(name).render({**view, **extra})
 
 
 def _inline(name: str) -> Markup:

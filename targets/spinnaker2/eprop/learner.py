@@ -199,6 +199,10 @@ class Learner:
         scale = 2.0**-8 if self.rule.arithmetic == "s16.15" else 1.0
         return {name: values * scale for name, values in self._by_name(grads).items()}
 
+    def check(self, x: npt.ArrayLike) -> None:
+        """Raise DataError for data, (batch, time, n_in), that do not fit, before any are used."""
+        self._data(x)
+
     # Kept for another day.
 
     def save(self, path: str | Path) -> None:
