@@ -5,8 +5,7 @@ follows the readout's weights by packets."""
 
 import numpy as np
 
-from snn2hw.targets.spinnaker2.eprop import gated, leaky
-from snn2hw.targets.spinnaker2.eprop import regions as at_place
+from snn2hw.targets.spinnaker2.eprop import gated, leaky, regions
 from snn2hw.targets.spinnaker2.eprop.tables import (
     ADAPTIVE,
     BETA1,
@@ -56,10 +55,10 @@ from snn2hw.targets.spinnaker2.eprop.words import (
 @jit
 def learning_signal(words, a, j, net):
     """What the readout's errors mean for a neuron."""
-    total = times(words[a[at_place.FEEDBACK] + j * net.n_out], words[a[at_place.ERROR]])
+    total = times(words[a[regions.FEEDBACK] + j * net.n_out], words[a[regions.ERROR]])
     for k in range(1, net.n_out):
-        b = words[a[at_place.FEEDBACK] + j * net.n_out + k]
-        total += times(b, words[a[at_place.ERROR] + k])
+        b = words[a[regions.FEEDBACK] + j * net.n_out + k]
+        total += times(b, words[a[regions.ERROR] + k])
     return narrow(total, HALF)
 
 
@@ -67,17 +66,17 @@ def learning_signal(words, a, j, net):
 def rate_push(words, a, j, real):
     """How the regulariser pushes a neuron: strength times (running rate - target)."""
     like = words[0]
-    off = to_real(words[a[at_place.RATE] + j]) - real[TARGET]
+    off = to_real(words[a[regions.RATE] + j]) - real[TARGET]
     return from_real(real[PUSH] * off, like)
 
 
 @jit
 def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic, slot):
     """Traces of all synapses of one neuron take in one step of the block."""
-    total = a[at_place.TOTAL] + (0 if net.online else j * net.row)
-    filt = a[at_place.FILT] + j * net.row
-    eps = a[at_place.EPS] + j * net.sensitive
-    coef = words[a[at_place.COEF] + slot * net.coefficients * n :]
+    total = a[regions.TOTAL] + (0 if net.online else j * net.row)
+    filt = a[regions.FILT] + j * net.row
+    eps = a[regions.EPS] + j * net.sensitive
+    coef = words[a[regions.COEF] + slot * net.coefficients * n :]
     filters, at_end = net.filters, net.at_end
     if not net.gated:
         q = coef[leaky.Q * n + j]
@@ -86,9 +85,9 @@ def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic, slot):
         if slow:
             big_d, d = coef[leaky.D * n + j], coef[leaky.DIRECT * n + j]
             p = coef[leaky.P * n + j]
-        heard = a[at_place.INPUTS] + slot * net.inputs
+        heard = a[regions.INPUTS] + slot * net.inputs
         if net.each:
-            heard = a[at_place.INPUTS] + (slot * n + j) * net.inputs
+            heard = a[regions.INPUTS] + (slot * n + j) * net.inputs
         follow(
             words, eps, filt, total, heard, net.row, slow, filters, at_end,
             big_d, d, p, q, kappa, signal, push, key, stochastic,
@@ -96,7 +95,7 @@ def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic, slot):
         return
     big_d, p = coef[gated.D * n + j], coef[gated.P * n + j]
     into_x, gate = net.n_in + net.bias, 2 * net.n + 1
-    heard = a[at_place.INPUTS] + slot * net.inputs
+    heard = a[regions.INPUTS] + slot * net.inputs
     at = 0
     for g in range(5):
         length = into_x if g == 0 else gate
@@ -117,11 +116,11 @@ def trace_row(words, a, n, j, net, kappa, signal, push, key, stochastic, slot):
 @jit
 def trace_block(words, a, n, j, net, key, stochastic):
     """Four steps at once of a neuron whose e is weighted, so that each trace is fetched once."""
-    total = a[at_place.TOTAL] + j * net.row
-    eps = a[at_place.EPS] + j * net.row
+    total = a[regions.TOTAL] + j * net.row
+    eps = a[regions.EPS] + j * net.row
     step = net.coefficients * n
-    c = words[a[at_place.COEF] + j : a[at_place.COEF] + 4 * step]
-    x = a[at_place.INPUTS]
+    c = words[a[regions.COEF] + j : a[regions.COEF] + 4 * step]
+    x = a[regions.INPUTS]
     size = net.row
     if net.each:
         x, size = x + j * net.row, net.row * n
@@ -180,28 +179,28 @@ def change_hidden_row(
 ):
     """Gradient and step of one hidden neuron's weights; number: the neuron's in the layer."""
     like = words[0]
-    at = a[at_place.TOTAL] + (0 if net.online else j * net.row)
+    at = a[regions.TOTAL] + (0 if net.online else j * net.row)
     total = words[at : at + net.row]
     per_step = fine_from_real(1.0 / steps, like)
     if net.recurrent >= 0:
         # No neuron learns to hear itself (Bellec et al. 2020).
         total[net.recurrent + number] = 0
         if net.filters:
-            words[a[at_place.FILT] + j * net.row + net.recurrent + number] = 0
+            words[a[regions.FILT] + j * net.row + net.recurrent + number] = 0
     if net.at_end:
         signal = learning_signal(words, a, j, net)
         push = rate_push(words, a, j, real)
         if net.filters:
-            at = a[at_place.FILT] + j * net.row
+            at = a[regions.FILT] + j * net.row
             filt = words[at : at + net.row]
             gradient(total, filt, signal, push, kappa, per_step, key, how.stochastic)
         else:
             signalled_gradient(total, clipped(signal + push, like), per_step, key, how.stochastic)
     else:
         plain_gradient(total, per_step, key, how.stochastic)
-    first = a[at_place.M1] + j * net.row
-    second = a[at_place.M2] + j * net.row
-    place = a[at_place.W] + j * net.row
+    first = a[regions.M1] + j * net.row
+    second = a[regions.M2] + j * net.row
+    place = a[regions.W] + j * net.row
     change_row(
         words, place, a, net.row, first, second, how, total, real, clock, mixed(key, 1), mode, grads
     )
@@ -218,19 +217,19 @@ def change_readout(words, at, parts, net, how, real, clock, steps, key, mode, gr
         for j in range(parts[p, COUNT_OUT]):
             number = parts[p, FIRST_OUT] + j
             own = mixed(mixed(key, 0x10000), number)
-            place = a[at_place.OW] + j * row
+            place = a[regions.OW] + j * row
             if net.at_end:
-                g = words[a[at_place.OGRAD] : a[at_place.OGRAD] + row]
-                err = words[a[at_place.OERROR] + number]
+                g = words[a[regions.OGRAD] : a[regions.OGRAD] + row]
+                err = words[a[regions.OERROR] + number]
                 for i in range(row):
-                    g[i] = narrow(times(err, words[a[at_place.ZSUM] + i]), HALF)
+                    g[i] = narrow(times(err, words[a[regions.ZSUM] + i]), HALF)
             else:
-                g = words[a[at_place.OGRAD] + j * row : a[at_place.OGRAD] + (j + 1) * row]
+                g = words[a[regions.OGRAD] + j * row : a[regions.OGRAD] + (j + 1) * row]
             plain_gradient(g, per_step, own, how.stochastic)
             adapts = mode == LEARN and how.feedback == ADAPTIVE
             if adapts:
                 feed_back(words, at, parts, net, place, number, -1)
-            first, second = a[at_place.OM1] + j * row, a[at_place.OM2] + j * row
+            first, second = a[regions.OM1] + j * row, a[regions.OM2] + j * row
             change_row(
                 words, place, a, row, first, second, how, g, real, clock, mixed(own, 1), mode, grads
             )
@@ -249,7 +248,7 @@ def feed_back(words, at, parts, net, place, number, sign):
     for q in range(parts.shape[0]):
         for j in range(parts[q, COUNT]):
             w = words[place + parts[q, FIRST] + j]
-            b = at[q, at_place.FEEDBACK] + j * net.n_out + number
+            b = at[q, regions.FEEDBACK] + j * net.n_out + number
             if sign == 0:
                 words[b] = w
             elif sign > 0:
@@ -267,7 +266,7 @@ def shrink(words, at, parts, net, place, number, real, key, stochastic):
         words[place + i] = clipped(w - fine(w, decay, 0, draw(key, i, stochastic, w)), w)
     for q in range(parts.shape[0]):
         for j in range(parts[q, COUNT]):
-            at_b = at[q, at_place.FEEDBACK] + j * net.n_out + number
+            at_b = at[q, regions.FEEDBACK] + j * net.n_out + number
             b = words[at_b]
             bits = draw(key, net.n + parts[q, FIRST] + j, stochastic, b)
             words[at_b] = clipped(b - fine(b, decay, 0, bits), b)
@@ -289,7 +288,7 @@ def learn_hidden(words, at, parts, net, how, real, clock, kappa, steps, key, mod
                 signal = learning_signal(words, a, j, net)
                 push = rate_push(words, a, j, real)
             if net.online:
-                clear(words[a[at_place.TOTAL] : a[at_place.TOTAL] + net.row])
+                clear(words[a[regions.TOTAL] : a[regions.TOTAL] + net.row])
             for slot in range(filled):
                 key_of_step = mixed(own, slot)
                 trace_row(

@@ -21,6 +21,7 @@ holds W_in, then the gates F, I, B, T.
 
 from snn2hw.targets.spinnaker2.eprop.leaky import surrogate
 from snn2hw.targets.spinnaker2.eprop.words import (
+    HALF,
     clipped,
     hyperbolic_tangent,
     jit,
@@ -37,8 +38,6 @@ DIRECT = 2
 OF_X, OF_F, OF_I, OF_B = range(4)
 Q_T = DIRECT + 8
 N_COEFFICIENTS = 11
-
-HALF = 1 << 14
 
 
 @jit

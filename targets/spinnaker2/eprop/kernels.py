@@ -9,7 +9,7 @@ A step has three ticks: hidden neurons; the readout and its errors; traces and, 
 
 from numba import njit
 
-from snn2hw.targets.spinnaker2.eprop import regions as at_place
+from snn2hw.targets.spinnaker2.eprop import regions
 from snn2hw.targets.spinnaker2.eprop.changes import change_hidden_row, change_readout, learn_hidden
 from snn2hw.targets.spinnaker2.eprop.tables import (
     COUNT,
@@ -94,7 +94,7 @@ def run_sample(
         send_spikes(ints, at, parts, net, packets)
         readout_tick(words, ints, at, parts, net, kappa)
         if not net.at_end:
-            send_outputs(words, at, parts, at_place.Y, False, fine_from_real(1.0, like))
+            send_outputs(words, at, parts, regions.Y, False, fine_from_real(1.0, like))
             now = find_errors(
                 words, at, parts, net, label, target[t % target.shape[0]], how.squared
             )
@@ -103,10 +103,10 @@ def run_sample(
                 for p in range(parts.shape[0]):
                     for j in range(parts[p, COUNT_OUT]):
                         a = at[p]
-                        g = a[at_place.OGRAD] + j * net.readout_row
-                        err = words[a[at_place.OERROR] + parts[p, FIRST_OUT] + j]
+                        g = a[regions.OGRAD] + j * net.readout_row
+                        err = words[a[regions.OERROR] + parts[p, FIRST_OUT] + j]
                         for i in range(net.readout_row):
-                            more = narrow(times(err, words[a[at_place.ZBAR] + i]), HALF)
+                            more = narrow(times(err, words[a[regions.ZBAR] + i]), HALF)
                             words[g + i] = clipped(words[g + i] + more, err)
         if learns and (slot == net.block - 1 or t == steps - 1):
             learn_hidden(
@@ -118,11 +118,11 @@ def run_sample(
             )
             clock[UPDATES] += 1
     per_step = fine_from_real(1.0 / steps, like)
-    send_outputs(words, at, parts, at_place.YSUM, True, per_step)
+    send_outputs(words, at, parts, regions.YSUM, True, per_step)
     for p in range(parts.shape[0]):
         if parts[p, COUNT_OUT]:
             for k in range(net.n_out):
-                out[k] = to_real(words[at[p, at_place.ALL_Y] + k])
+                out[k] = to_real(words[at[p, regions.ALL_Y] + k])
     if net.at_end:
         loss = find_errors(words, at, parts, net, label, target[0], how.squared)
     if learns and not net.online:

@@ -20,6 +20,7 @@ Where all neurons have the same alpha and keep v at a spike, x is the same for a
 # mypy: ignore-errors
 
 from snn2hw.targets.spinnaker2.eprop.words import (
+    HALF,
     bells,
     clipped,
     from_real,
@@ -33,14 +34,12 @@ from snn2hw.targets.spinnaker2.eprop.words import (
 ALPHA, RHO, JUMP, BETA, THRESHOLD, GAIN, BIAS, KEEP, ADDED, RESET, ADAPTIVE, START = range(12)
 """Places of the constants; JUMP is g, START is v before the first step."""
 
-N_CONSTANTS = 12
-
 TRIANGLE, MULTI_GAUSSIAN, ATAN = range(3)
 
 Q, D, P, DIRECT = range(4)
 """Places of the traces' numbers, in blocks of one word a neuron; DIRECT is d. LIF needs q alone."""
 
-HALF = 1 << 14
+N_COEFFICIENTS = 4
 
 
 @jit

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.targets.spec import TargetSpec
-from snn2hw.targets.spinnaker2.eprop import gated, regions
+from snn2hw.targets.spinnaker2.eprop import gated, leaky, regions
 from snn2hw.targets.spinnaker2.eprop.network import Floats, Network
 from snn2hw.targets.spinnaker2.eprop.regions import HIDDEN, READOUT, Shape, bytes_by_purpose
 from snn2hw.targets.spinnaker2.eprop.rule import Rule
@@ -76,7 +76,7 @@ def shape_of(net: Network, rule: Rule) -> Shape:
         inputs, raw = row, net.n_in
         varies = tuple(bool(np.ptp(net.constants[name]) > 0) for name in CONSTANTS)
         if net.adapts:
-            sensitive, coefficients = row, 4
+            sensitive, coefficients = row, leaky.N_COEFFICIENTS
     return Shape(
         neurons=net.n,
         outputs=net.n_out,

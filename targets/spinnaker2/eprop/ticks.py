@@ -8,8 +8,7 @@ arrives as a packet: the input, spikes, a GPN's x and v, outputs, errors.
 
 import numpy as np
 
-from snn2hw.targets.spinnaker2.eprop import gated, leaky
-from snn2hw.targets.spinnaker2.eprop import regions as at_place
+from snn2hw.targets.spinnaker2.eprop import gated, leaky, regions
 from snn2hw.targets.spinnaker2.eprop.tables import COUNT, COUNT_OUT, FIRST, FIRST_OUT, HORIZON
 from snn2hw.targets.spinnaker2.eprop.traces import products
 from snn2hw.targets.spinnaker2.eprop.words import (
@@ -41,32 +40,32 @@ def start(words, ints, at, parts, strides, net):
         n, k = parts[p, COUNT], parts[p, COUNT_OUT]
         a = at[p]
         if n:
-            clear(words[a[at_place.EPS] : a[at_place.EPS] + n * net.sensitive])
+            clear(words[a[regions.EPS] : a[regions.EPS] + n * net.sensitive])
             if net.filters:
-                clear(words[a[at_place.FILT] : a[at_place.FILT] + n * net.row])
+                clear(words[a[regions.FILT] : a[regions.FILT] + n * net.row])
             rows = 1 if net.online else n
-            clear(words[a[at_place.TOTAL] : a[at_place.TOTAL] + rows * net.row])
+            clear(words[a[regions.TOTAL] : a[regions.TOTAL] + rows * net.row])
             heard = net.inputs * net.block * (n if net.each else 1)
-            clear(words[a[at_place.INPUTS] : a[at_place.INPUTS] + heard])
-            clear(words[a[at_place.COEF] : a[at_place.COEF] + n * net.coefficients * net.block])
-            clear(ints[a[at_place.COUNT] : a[at_place.COUNT] + n])
-            clear(ints[a[at_place.WAIT] : a[at_place.WAIT] + n])
-            ints[a[at_place.FIFO]] = 0
+            clear(words[a[regions.INPUTS] : a[regions.INPUTS] + heard])
+            clear(words[a[regions.COEF] : a[regions.COEF] + n * net.coefficients * net.block])
+            clear(ints[a[regions.COUNT] : a[regions.COUNT] + n])
+            clear(ints[a[regions.WAIT] : a[regions.WAIT] + n])
+            ints[a[regions.FIFO]] = 0
             for j in range(n):
-                words[a[at_place.V] + j] = 0
+                words[a[regions.V] + j] = 0
                 if net.adapts:
-                    words[a[at_place.A] + j] = 0
+                    words[a[regions.A] + j] = 0
                 if not net.gated:
                     first, each = strides[p, leaky.START, 0], strides[p, leaky.START, 1]
-                    words[a[at_place.V] + j] = words[a[at_place.CONST] + first + each * j]
+                    words[a[regions.V] + j] = words[a[regions.CONST] + first + each * j]
         if k:
-            clear(words[a[at_place.ZBAR] : a[at_place.ZBAR] + net.readout_row])
+            clear(words[a[regions.ZBAR] : a[regions.ZBAR] + net.readout_row])
             if net.at_end:
-                clear(words[a[at_place.ZSUM] : a[at_place.ZSUM] + net.readout_row])
+                clear(words[a[regions.ZSUM] : a[regions.ZSUM] + net.readout_row])
             rows = 1 if net.at_end else k
-            clear(words[a[at_place.OGRAD] : a[at_place.OGRAD] + rows * net.readout_row])
-            clear(words[a[at_place.Y] : a[at_place.Y] + k])
-            clear(words[a[at_place.YSUM] : a[at_place.YSUM] + k])
+            clear(words[a[regions.OGRAD] : a[regions.OGRAD] + rows * net.readout_row])
+            clear(words[a[regions.Y] : a[regions.Y] + k])
+            clear(words[a[regions.YSUM] : a[regions.YSUM] + k])
 
 
 @jit
@@ -76,19 +75,19 @@ def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor, lear
     slot: place of the step in its block; factor: what e is multiplied with, if at the end.
     """
     one = word(1, words[0])
-    fifo = ints[a[at_place.FIFO] : a[at_place.FIFO] + net.n + 1]
-    raw = words[a[at_place.RAW] : a[at_place.RAW] + net.n_in]
+    fifo = ints[a[regions.FIFO] : a[regions.FIFO] + net.n + 1]
+    raw = words[a[regions.RAW] : a[regions.RAW] + net.n_in]
     size = net.inputs * (n if net.each else 1)
-    before = a[at_place.INPUTS] + (slot if slot else net.block) * size - size
+    before = a[regions.INPUTS] + (slot if slot else net.block) * size - size
     was = words[before : before + size]
-    now = words[a[at_place.INPUTS] + slot * size : a[at_place.INPUTS] + (slot + 1) * size]
-    coef = words[a[at_place.COEF] + slot * net.coefficients * n :]
-    w = words[a[at_place.W] : a[at_place.W] + n * net.row]
-    drive = words[a[at_place.DRIVE] : a[at_place.DRIVE] + n]
-    const = words[a[at_place.CONST] :]
+    now = words[a[regions.INPUTS] + slot * size : a[regions.INPUTS] + (slot + 1) * size]
+    coef = words[a[regions.COEF] + slot * net.coefficients * n :]
+    w = words[a[regions.W] : a[regions.W] + n * net.row]
+    drive = words[a[regions.DRIVE] : a[regions.DRIVE] + n]
+    const = words[a[regions.CONST] :]
     for i in range(net.n_in):
         raw[i] = x[i]
-    wait = ints[a[at_place.WAIT] : a[at_place.WAIT] + 3 * n]
+    wait = ints[a[regions.WAIT] : a[regions.WAIT] + 3 * n]
     leaky.hear(
         n, net.each, was, now, net.inputs, net.n_in, net.bias, raw, fifo, net.recurrent, wait,
         const, strides,
@@ -104,10 +103,10 @@ def leaky_tick(words, ints, a, n, strides, net, x, dampening, slot, factor, lear
                 drive[j] = clipped(drive[j] + w[j * net.row + at], one)
     leaky.update(
         n,
-        words[a[at_place.V] :],
-        words[a[at_place.A] :],
+        words[a[regions.V] :],
+        words[a[regions.A] :],
         drive,
-        ints[a[at_place.WAIT] :],
+        ints[a[regions.WAIT] :],
         coef,
         const,
         strides,
@@ -133,41 +132,41 @@ def gated_ticks(words, ints, at, parts, net, x, dampening, slot, factor):
         n, a = parts[p, COUNT], at[p]
         if n == 0:
             continue
-        to = a[at_place.INPUTS] + slot * net.inputs
+        to = a[regions.INPUTS] + slot * net.inputs
         heard = words[to : to + net.inputs]
         for i in range(net.n_in):
             heard[i] = x[i]
         if net.bias:
             heard[net.n_in] = one
         heard[into_x + 2 * net.n] = one
-        w = words[a[at_place.W] : a[at_place.W] + n * net.row]
-        drive = words[a[at_place.DRIVE] : a[at_place.DRIVE] + n]
+        w = words[a[regions.W] : a[regions.W] + n * net.row]
+        drive = words[a[regions.DRIVE] : a[regions.DRIVE] + n]
         products(w, net.row, 0, 1, into_x, heard, drive)
     for p in range(n_pe):
         for j in range(parts[p, COUNT]):
-            v, sent = words[at[p, at_place.V] + j], words[at[p, at_place.DRIVE] + j]
+            v, sent = words[at[p, regions.V] + j], words[at[p, regions.DRIVE] + j]
             for q in range(n_pe):
                 if parts[q, COUNT]:
-                    to = at[q, at_place.INPUTS] + slot * net.inputs + into_x
+                    to = at[q, regions.INPUTS] + slot * net.inputs + into_x
                     to += parts[p, FIRST] + j
                     words[to], words[to + net.n] = v, sent
     for p in range(n_pe):
         n, a = parts[p, COUNT], at[p]
         if n == 0:
             continue
-        to = a[at_place.INPUTS] + slot * net.inputs
+        to = a[regions.INPUTS] + slot * net.inputs
         heard = words[to + into_x : to + net.inputs]
-        coef = words[a[at_place.COEF] + slot * net.coefficients * n :]
-        w = words[a[at_place.W] : a[at_place.W] + n * net.row]
-        arguments = words[a[at_place.DRIVE] + n : a[at_place.DRIVE] + 5 * n]
+        coef = words[a[regions.COEF] + slot * net.coefficients * n :]
+        w = words[a[regions.W] : a[regions.W] + n * net.row]
+        arguments = words[a[regions.DRIVE] + n : a[regions.DRIVE] + 5 * n]
         products(w, net.row, into_x, 4, gate, heard, arguments)
         gated.update(
             n,
             parts[p, FIRST],
             net.n,
-            words[a[at_place.V] :],
-            words[a[at_place.DRIVE] :],
-            ints[a[at_place.WAIT] :],
+            words[a[regions.V] :],
+            words[a[regions.DRIVE] :],
+            ints[a[regions.WAIT] :],
             coef,
             w,
             net.row,
@@ -184,22 +183,22 @@ def send_spikes(ints, at, parts, net, packets):
     """Every PE's spikes to every PE, in the order of the neurons."""
     count = 0
     for p in range(parts.shape[0]):
-        wait = at[p, at_place.WAIT]
+        wait = at[p, regions.WAIT]
         n = parts[p, COUNT]
         for j in range(n):
             fired = ints[wait + j] == (1 if net.gated else ints[wait + n + j] + 1)
             if fired:
                 count += 1
                 packets[count] = parts[p, FIRST] + j
-                ints[at[p, at_place.COUNT] + j] += 1
+                ints[at[p, regions.COUNT] + j] += 1
     packets[0] = count
     for p in range(parts.shape[0]):
         if parts[p, COUNT]:
-            fifo = at[p, at_place.FIFO]
+            fifo = at[p, regions.FIFO]
             for s in range(count + 1):
                 ints[fifo + s] = packets[s]
         if parts[p, COUNT_OUT]:
-            fifo = at[p, at_place.OFIFO]
+            fifo = at[p, regions.OFIFO]
             for s in range(count + 1):
                 ints[fifo + s] = packets[s]
 
@@ -213,8 +212,8 @@ def readout_tick(words, ints, at, parts, net, kappa):
         k, a = parts[p, COUNT_OUT], at[p]
         if k == 0:
             continue
-        fifo = ints[a[at_place.OFIFO] : a[at_place.OFIFO] + net.n + 1]
-        zbar = words[a[at_place.ZBAR] : a[at_place.ZBAR] + row]
+        fifo = ints[a[regions.OFIFO] : a[regions.OFIFO] + net.n + 1]
+        zbar = words[a[regions.ZBAR] : a[regions.ZBAR] + row]
         for i in range(row):
             zbar[i] = narrow(times(kappa, zbar[i]), HALF)
         for s in range(fifo[0]):
@@ -222,21 +221,21 @@ def readout_tick(words, ints, at, parts, net, kappa):
         if net.bias_out:
             zbar[net.n] = clipped(zbar[net.n] + one, one)
         if net.at_end:
-            zsum = words[a[at_place.ZSUM] : a[at_place.ZSUM] + row]
+            zsum = words[a[regions.ZSUM] : a[regions.ZSUM] + row]
             for i in range(row):
                 zsum[i] = clipped(zsum[i] + zbar[i], one)
         for j in range(k):
-            w = words[a[at_place.OW] + j * row : a[at_place.OW] + (j + 1) * row]
+            w = words[a[regions.OW] + j * row : a[regions.OW] + (j + 1) * row]
             total = word(0, one)
             for s in range(fifo[0]):
                 total = clipped(total + w[fifo[1 + s]], one)
             if net.bias_out:
                 total = clipped(total + w[net.n], one)
-            y = a[at_place.Y] + j
-            gain, leak = words[a[at_place.OCONST] + j], words[a[at_place.OCONST] + k + j]
+            y = a[regions.Y] + j
+            gain, leak = words[a[regions.OCONST] + j], words[a[regions.OCONST] + k + j]
             now = narrow(times(kappa, words[y]) + times(gain, total), HALF)
             words[y] = clipped(now + leak, one)
-            words[a[at_place.YSUM] + j] = clipped(words[a[at_place.YSUM] + j] + words[y], one)
+            words[a[regions.YSUM] + j] = clipped(words[a[regions.YSUM] + j] + words[y], one)
 
 
 @jit
@@ -249,7 +248,7 @@ def send_outputs(words, at, parts, region, per_step, factor):
                 y = fine(y, factor, 0, 1 << 29)
             for q in range(parts.shape[0]):
                 if parts[q, COUNT_OUT]:
-                    words[at[q, at_place.ALL_Y] + parts[p, FIRST_OUT] + j] = y
+                    words[at[q, regions.ALL_Y] + parts[p, FIRST_OUT] + j] = y
 
 
 @jit
@@ -283,15 +282,15 @@ def find_errors(words, at, parts, net, label, target, squared):
     for p in range(parts.shape[0]):
         if parts[p, COUNT_OUT] == 0:
             continue
-        y = words[at[p, at_place.ALL_Y] : at[p, at_place.ALL_Y] + net.n_out]
-        err = words[at[p, at_place.OERROR] : at[p, at_place.OERROR] + net.n_out]
+        y = words[at[p, regions.ALL_Y] : at[p, regions.ALL_Y] + net.n_out]
+        err = words[at[p, regions.OERROR] : at[p, regions.OERROR] + net.n_out]
         loss = errors(y, label, target, squared, err)
         for k in range(parts[p, COUNT_OUT]):
             j = parts[p, FIRST_OUT] + k
-            err[j] = narrow(times(err[j], words[at[p, at_place.OCONST] + k]), HALF)
+            err[j] = narrow(times(err[j], words[at[p, regions.OCONST] + k]), HALF)
             for q in range(parts.shape[0]):
                 if parts[q, COUNT]:
-                    words[at[q, at_place.ERROR] + j] = err[j]
+                    words[at[q, regions.ERROR] + j] = err[j]
     return loss
 
 
@@ -300,7 +299,7 @@ def follow_rates(words, ints, at, parts, real, steps):
     """The running mean of each neuron's spikes per step takes this sample in."""
     for p in range(parts.shape[0]):
         for j in range(parts[p, COUNT]):
-            rate = at[p, at_place.RATE] + j
+            rate = at[p, regions.RATE] + j
             old = to_real(words[rate])
-            now = ints[at[p, at_place.COUNT] + j] / steps
+            now = ints[at[p, regions.COUNT] + j] / steps
             words[rate] = from_real(old + (now - old) / real[HORIZON], words[rate])

@@ -17,6 +17,7 @@ Each function loops over one row: nothing a neuron computes depends on where it 
 
 from snn2hw.targets.spinnaker2.eprop.words import (
     GRADIENT_BITS,
+    HALF,
     clipped,
     contracted,
     draw,
@@ -256,4 +257,4 @@ def products(w, row, at, many, length, vector, out):
     x = vector[:length]
     for k in range(out.size):
         begin = k // many * row + at + k % many * length
-        out[k] = narrow(product(w[begin : begin + length], x), 1 << 14)
+        out[k] = narrow(product(w[begin : begin + length], x), HALF)
