@@ -15,6 +15,7 @@ from snn2hw.targets.spinnaker2.eprop import gated, leaky, regions
 from snn2hw.targets.spinnaker2.eprop.network import Floats, Network
 from snn2hw.targets.spinnaker2.eprop.regions import HIDDEN, READOUT, Shape, bytes_by_purpose
 from snn2hw.targets.spinnaker2.eprop.rule import Rule
+from snn2hw.targets.spinnaker2.eprop.tables import N_CLOCK, N_REAL
 from snn2hw.targets.spinnaker2.placement import Demand, Placement, place_demands
 
 Words: TypeAlias = npt.NDArray[Any]
@@ -60,6 +61,11 @@ CONSTANTS = (
 """Constants of ``Network`` in the order of ``leaky``'s places."""
 
 
+TABLE_BYTES = 8 * (regions.N_REGIONS + 2 * len(CONSTANTS) + 4 + N_REAL + N_CLOCK)
+"""Of the tables that the kernels are called with, a row of each on every PE: offsets, strides,
+parts, numbers of the rule, clock; all are words of 8 bytes here."""
+
+
 def shape_of(net: Network, rule: Rule) -> Shape:
     """What a network and a rule need of memory."""
     bias = int("input_bias" in net.weights)
@@ -103,6 +109,7 @@ def demands(net: Network, rule: Rule, spec: TargetSpec) -> tuple[Demand, Demand]
     shape = shape_of(net, rule)
     found = shape.regions()
     size = np.dtype(DTYPES[rule.arithmetic]).itemsize
+    tables = {"tables": TABLE_BYTES}
 
     def cycles(work: tuple[int, int]) -> float:
         operations, accesses = work
@@ -114,7 +121,7 @@ def demands(net: Network, rule: Rule, spec: TargetSpec) -> tuple[Demand, Demand]
         layer=net.nodes["neuron"],
         neurons=net.n,
         per_neuron=bytes_by_purpose(found, HIDDEN, True, size),
-        per_part=bytes_by_purpose(found, HIDDEN, False, size),
+        per_part=bytes_by_purpose(found, HIDDEN, False, size) | tables,
         cycles_per_neuron=shape.row * (cycles(SYNAPSE_WORK) + update) + cycles(NEURON_WORK),
         cycles_per_part=0.0,
         packets_per_neuron=3.0 if net.gated else 1.0,
@@ -124,7 +131,7 @@ def demands(net: Network, rule: Rule, spec: TargetSpec) -> tuple[Demand, Demand]
         layer=net.nodes.get("readout", net.nodes["output"]),
         neurons=net.n_out,
         per_neuron=bytes_by_purpose(found, READOUT, True, size),
-        per_part=bytes_by_purpose(found, READOUT, False, size),
+        per_part=bytes_by_purpose(found, READOUT, False, size) | tables,
         cycles_per_neuron=shape.readout_row * (cycles(READOUT_WORK) + update),
         cycles_per_part=0.0,
         packets_per_neuron=2.0,

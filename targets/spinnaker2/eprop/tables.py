@@ -14,8 +14,12 @@ RATE, BETA1, BETA2, EPSILON, L2, FEEDBACK_DECAY, PUSH, TARGET, HORIZON, KAPPA, D
 """Places in ``real``: learning rate, Adam's, L2, of the feedback, strength and aim of the rate
 regulariser, samples of its running mean, decay of the readout, height of the surrogate."""
 
+N_REAL = 11
+
 SAMPLES, UPDATES, SEED = range(3)
 """Places in ``clock``: learned so far, steps of the optimiser so far, of random numbers."""
+
+N_CLOCK = 3
 
 SYMMETRIC, RANDOM, ADAPTIVE = range(3)
 """Kinds of feedback, as ``rule.CHOICES`` has them."""
