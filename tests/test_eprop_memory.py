@@ -53,7 +53,7 @@ def arrays(thing: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("pes", (1, 7, 12, 132))
+@pytest.mark.parametrize("pes", [1, 7, 12, 132])
 def test_every_byte_of_a_pe_is_in_the_table_and_the_other_way_round(rule: str, pes: int) -> None:
     learner = Learner(published_network(), RULES[rule], dt=DT, pes=pes)
     memory, placed = learner.memory, learner.placement
