@@ -9,16 +9,19 @@ SOURCES := snn2hw converters targets
 TOOLS := snntorch norse sinabs spikingjelly
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tools bench support lint format types wheel digits clean
+.PHONY: help demo learn test test-tools bench bench-learning support lint format types wheel digits clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## the main job on real speech: train, deploy, verify against Lava, price, report
 	$(BIN)/snn2hw demo --output out/demo
 
 digits: $(INSTALLED)  ## the second example: ten spoken digits (needs SNN2HW_DATA)
 	$(BIN)/python examples/speech_commands.py --output out/digits
+
+learn: $(INSTALLED)  ## the third example: e-prop on ten digits, then a new speaker (needs SNN2HW_DATA)
+	$(BIN)/python examples/learn_speech_commands.py --output out/learn
 
 test: $(INSTALLED)  ## all tests
 	$(BIN)/python -m pytest
@@ -28,6 +31,9 @@ test-tools: $(INSTALLED) $(TOOLS:%=.build/tools/%/.installed)  ## exports of snn
 
 bench: $(INSTALLED)  ## figures of the README: speed against Lava; JSON in benchmarks/results
 	$(BIN)/python benchmarks/run.py
+
+bench-learning: $(INSTALLED)  ## e-prop on speech, three seeds, all arithmetics: about a quarter of an hour (needs SNN2HW_DATA)
+	$(BIN)/python benchmarks/eprop_speech.py
 
 support: $(INSTALLED)  ## docs/support.md anew, from the conformance suite
 	$(BIN)/python tests/support_table.py

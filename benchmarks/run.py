@@ -5,13 +5,17 @@ so.
 """
 
 import accuracy
+import eprop_speed
 import frameworks
+import gates
 import scaling
 import speed
 
 if __name__ == "__main__":
     # The clock before torch comes in: its idle threads slow their neighbours down.
     scaling.main()
+    eprop_speed.main()
+    gates.main()
     frameworks.main()
     speed.main()
     accuracy.main()
