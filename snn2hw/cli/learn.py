@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
 import os
 import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 RECENT = 200
 """Samples that the running figures beside the progress bar are means of."""
+
+LEFT_S = 60.0
+"""Age from which a half-written checkpoint counts as left behind."""
 
 NO_LABELS = "no labels in the file; give an .npz with y, or HDF5 in the layout of SHD"
 
@@ -219,6 +224,10 @@ def samples_of(path: str, learner: Learner, graph: Any) -> Samples:
 
 def begin(session: Session, place: Path, restart: bool) -> None:
     """Go on from a checkpoint that is there, or, asked to, remove it."""
+    for part in place.parent.glob(f".{glob.escape(place.name)}.*.part"):
+        # Half a checkpoint of a killed run; a younger one may be of a run that lives.
+        if time.time() - part.stat().st_mtime > LEFT_S:
+            part.unlink(missing_ok=True)
     if restart:
         place.unlink(missing_ok=True)
     if place.exists():

@@ -184,7 +184,7 @@ def _cards(data: LearningData) -> list[View]:
         cards.append(_card("Validation", form.data(after, form.percent(after)), note))
     total = sum(data.memory.values())
     cards += [
-        _card("Memory", form.data(total, form.size(round(total, -2))), f"on {len(data.cores)} PEs"),
+        _card("Memory", form.data(total, form.count(total)), f"bytes on {len(data.cores)} PEs"),
         _card("Fullest PE", form.data(fullest / data.limit, form.percent(fullest / data.limit)),
               "of its data memory"),
     ]  # fmt: skip

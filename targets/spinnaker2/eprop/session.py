@@ -228,9 +228,11 @@ class Session:
         position = self.position
         learned = self.learner.learn(self.data.x[picked], self.data.y[picked])
         bad = np.flatnonzero(~np.isfinite(learned.loss))
-        if len(bad):
+        finite = all(np.all(np.isfinite(values)) for values in self.learner.weights.values())
+        if len(bad) or not finite:
+            what = f"the loss of sample {position + int(bad[0])} is" if len(bad) else "weights are"
             raise ParameterError(
-                f"the loss of sample {position + int(bad[0])} is not finite: learning diverged; "
+                f"{what} not finite: learning diverged; "
                 f"lower learning_rate ({self.learner.rule.learning_rate:g})"
             )
         if learned.correct is None:
