@@ -218,6 +218,7 @@ def test_killed_again_and_again_it_ends_alike(folder: Path) -> None:
     assert main([*COMMAND, *LONG]) == 0
     assert Path(OUTPUT).read_bytes() == whole
     assert not place.exists()
+    assert not list(folder.glob(f".{CHECKPOINT}.*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -237,13 +238,14 @@ def test_interrupted_it_says_how_to_go_on(folder: Path, number: signal.Signals) 
 
 
 def test_half_a_checkpoint_of_a_killed_run_is_cleared_away(folder: Path) -> None:
-    old, young = (folder / f".{CHECKPOINT}.{name}.part" for name in ("old", "young"))
-    for part in (old, young):
+    ahead = time.time() + 1000
+    old, others = (folder / f".{CHECKPOINT}.{name}.part" for name in ("old", "others"))
+    for part, made in ((old, 0.0), (others, ahead)):
         part.write_bytes(b"half")
-    os.utime(old, (0, 0))
+        os.utime(part, (made, made))
     assert main(COMMAND) == 0
     assert not old.exists()
-    assert young.exists()
+    assert others.exists()
 
 
 def test_restart_begins_anew(folder: Path, capsys: Any) -> None:

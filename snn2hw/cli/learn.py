@@ -121,6 +121,7 @@ def main(options: argparse.Namespace) -> int:
         path=place,
         every=options.every,
     )
+    began = time.time()
     begin(session, place, options.restart)
     caught = learn(session)
     if caught is not None:
@@ -136,6 +137,7 @@ def main(options: argparse.Namespace) -> int:
 
         write_learning_report(options.report, learning_data(options, session, command_of(options)))
         say(f"wrote {options.report}")
+    clear(place, began)
     if options.checkpoint is None:
         place.unlink(missing_ok=True)
     if options.json:
@@ -224,15 +226,19 @@ def samples_of(path: str, learner: Learner, graph: Any) -> Samples:
 
 def begin(session: Session, place: Path, restart: bool) -> None:
     """Go on from a checkpoint that is there, or, asked to, remove it."""
-    for part in place.parent.glob(f".{glob.escape(place.name)}.*.part"):
-        # Half a checkpoint of a killed run; a younger one may be of a run that lives.
-        if time.time() - part.stat().st_mtime > LEFT_S:
-            part.unlink(missing_ok=True)
+    clear(place, time.time() - LEFT_S)
     if restart:
         place.unlink(missing_ok=True)
     if place.exists():
         session.resume("give --restart to begin anew, or --checkpoint to name another file")
         say(f"{place}: going on after {session.position} of {session.total} samples")
+
+
+def clear(place: Path, before: float) -> None:
+    """Remove what killed runs left half-written; a run that lives writes after ``before``."""
+    for part in place.parent.glob(f".{glob.escape(place.name)}.*.part"):
+        if part.stat().st_mtime < before:
+            part.unlink(missing_ok=True)
 
 
 def learn(session: Session) -> int | None:
