@@ -131,6 +131,17 @@ def test_only_weights_change(folder: Path) -> None:
     assert type(snn2hw.read(OUTPUT).nodes["hidden"]) is ALIF
 
 
+def test_the_time_step_is_the_neurons_own(folder: Path, capsys: Any) -> None:
+    network = random_network(np.random.default_rng(0), "alif", N_IN, N, N_OUT)
+    snn2hw.write("model.nir", graph(network, dt=0.01))
+    assert main(COMMAND) == 0
+    assert "a step of 10 ms holds" in capsys.readouterr().out
+    refused(capsys, [*COMMAND, "--dt", "0.001"], "dt = 0.01")
+    Path("lif.nir").replace("model.nir")
+    assert learned(capsys)["placement"]["timing"][0]["dt_s"] == 1e-3
+    assert learned(capsys, "--dt", "0.002")["placement"]["timing"][0]["dt_s"] == 2e-3
+
+
 @pytest.mark.parametrize("model", ["model.nir", "lif.nir", "gpn.nir"])
 def test_the_adapted_network_goes_on_to_loihi(folder: Path, capsys: Any, model: str) -> None:
     Path(model).replace("model.nir")

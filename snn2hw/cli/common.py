@@ -30,15 +30,19 @@ def add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument("--samples", type=int, metavar="N", help="use the first N samples only")
 
 
-def add_graph(command: argparse.ArgumentParser) -> None:
+def add_graph(command: argparse.ArgumentParser, dt: float | None = 1e-3) -> None:
     """MODEL.nir and how it becomes steps, for commands that take a graph."""
     command.add_argument("model", metavar="MODEL.nir", help="graph with float parameters")
-    add_steps(command)
+    add_steps(command, dt)
 
 
-def add_steps(command: argparse.ArgumentParser) -> None:
-    """What NIR does not hold: the time step, how decays are made, what a spike does."""
-    command.add_argument("--dt", type=seconds, default=1e-3, help="time step in seconds (1e-3)")
+def add_steps(command: argparse.ArgumentParser, dt: float | None = 1e-3) -> None:
+    """What NIR does not hold: the time step, how decays are made, what a spike does.
+
+    dt: in seconds unless given; None for what the neurons were trained at, if they say.
+    """
+    usual = "1e-3" if dt is not None else "the neurons' own, or 1e-3"
+    command.add_argument("--dt", type=seconds, default=dt, help=f"time step in seconds ({usual})")
     command.add_argument("--method", default="euler", choices=METHODS, help="how decays are made")
     command.add_argument(
         "--reset", default="value", choices=RESETS, help="of neurons whose metadata do not say"

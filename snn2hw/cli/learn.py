@@ -48,7 +48,7 @@ NO_LABELS = "no labels in the file; give an .npz with y, or HDF5 in the layout o
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    add_graph(command)
+    add_graph(command, dt=None)
     command.add_argument("--target", default="spinnaker2", choices=["spinnaker2"])
     command.add_argument("--rule", default="eprop", choices=["eprop"])
     command.add_argument(
@@ -103,6 +103,8 @@ def main(options: argparse.Namespace) -> int:
     place = checkpoint_path(options)
     check_paths(options, place)
     graph = read(options.model)
+    if options.dt is None:
+        options.dt = own_dt(graph)
     rule = rule_for(graph, options.variant, options.set)
     learner = Learner(
         graph, rule, dt=options.dt, pes=options.pes, method=options.method, reset=options.reset
@@ -147,6 +149,12 @@ def main(options: argparse.Namespace) -> int:
             show(line)
     say(f"wrote {options.output}")
     return 0
+
+
+def own_dt(graph: Any) -> float:
+    """The time step that neurons of discrete time have, else 1e-3; in seconds."""
+    found = [float(node.dt) for node in graph.nodes.values() if hasattr(node, "dt")]
+    return found[0] if found else 1e-3
 
 
 def checkpoint_path(options: argparse.Namespace) -> Path:
