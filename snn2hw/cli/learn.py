@@ -188,8 +188,7 @@ def rule_for(graph: Any, variant: str | None, settings: Sequence[str]) -> Rule:
     Raises ParameterError for unknown names and values.
     """
     from snn2hw.targets.spinnaker2.eprop import Rule
-    from snn2hw.targets.spinnaker2.eprop.rule import CHOICES
-    from snn2hw.targets.spinnaker2.eprop.session import default_rule
+    from snn2hw.targets.spinnaker2.eprop.rule import CHOICES, default_rule
 
     known = [entry.name for entry in fields(Rule)]
     changes: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from snn2hw.targets.spec import TargetSpec
 from snn2hw.targets.spinnaker2.eprop import checkpoint, regions
 from snn2hw.targets.spinnaker2.eprop.memory import UNIT, Words, lay_out, place, to_words
 from snn2hw.targets.spinnaker2.eprop.network import Floats, network
-from snn2hw.targets.spinnaker2.eprop.rule import Rule
+from snn2hw.targets.spinnaker2.eprop.rule import Rule, default_rule
 from snn2hw.targets.spinnaker2.eprop.tables import GRADIENT, LEARN, PREDICT, How, Net
 from snn2hw.targets.spinnaker2.spec import spinnaker2
 
@@ -59,8 +59,8 @@ COMPILED = (
 class Learner:
     """A network that predicts and learns.
 
-    graph: nir.NIRGraph (see ``network``); rule: None for ``Rule()``, of a GPN with its authors'
-    surrogate; dt: time step in seconds; pes: PEs to use, None for the fewest that fit; method,
+    graph: nir.NIRGraph (see ``network``); rule: None for that of ``default_rule``;
+    dt: time step in seconds; pes: PEs to use, None for the fewest that fit; method,
     reset: as for ``snn2hw.lower``. What does not fit is in ``placement.violations``; it runs all
     the same.
 
@@ -85,7 +85,7 @@ class Learner:
             )
         self.network = network(graph, dt, method, reset)
         if rule is None:
-            rule = Rule(surrogate="atan") if self.network.gated else Rule()
+            rule = default_rule(graph)
         kind = type(graph.nodes[self.network.nodes["neuron"]]).__name__
         if rule.trace == "current" and kind != "ALIF":
             raise ParameterError(

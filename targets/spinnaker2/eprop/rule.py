@@ -88,8 +88,9 @@ class Rule:
                 raise ParameterError(f"rule: {field.name} is {value!r}; give a number")
             if not (math.isfinite(value) and value >= 0):
                 raise ParameterError(f"rule: {field.name} is {value}; give a number from 0")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise ParameterError(f"rule: seed is {self.seed!r}; give a whole number from 0")
+        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        if not whole or not 0 <= self.seed < 1 << 63:
+            raise ParameterError(f"rule: seed is {self.seed!r}; give a whole number from 0 to 2^63")
         for name in ("beta1", "beta2", "feedback_decay"):
             if getattr(self, name) >= 1:
                 raise ParameterError(f"rule: {name} is {getattr(self, name)}; give less than 1")
@@ -131,3 +132,15 @@ class Rule:
     def number(self, name: str) -> int:
         """The choice of a field as the kernels know it."""
         return CHOICES[name].index(getattr(self, name))
+
+
+def default_rule(graph: Any) -> Rule:
+    """The rule for a graph's neurons: Rostami et al.'s for ALIF whose reset adapts, GPN's authors'
+    surrogate for GPN, Bellec et al.'s for all others."""
+    for node in graph.nodes.values():
+        kind = type(node).__name__
+        if kind == "GPN":
+            return Rule(surrogate="atan")
+        if kind == "ALIF" and node.adaptive_reset:
+            return Rule.rostami()
+    return Rule.bellec()

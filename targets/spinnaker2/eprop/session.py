@@ -21,7 +21,6 @@ from snn2hw.targets.spinnaker2.eprop import checkpoint
 from snn2hw.targets.spinnaker2.eprop.checkpoint import Checkpoint, differences
 from snn2hw.targets.spinnaker2.eprop.learner import Learner
 from snn2hw.targets.spinnaker2.eprop.network import Floats
-from snn2hw.targets.spinnaker2.eprop.rule import Rule
 
 Labels: TypeAlias = npt.NDArray[np.int64]
 
@@ -62,18 +61,6 @@ class History:
     correct: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     validation: list[float] = field(default_factory=list)
     saturated: list[int] = field(default_factory=list)
-
-
-def default_rule(graph: Any) -> Rule:
-    """The rule for a graph's neurons: Rostami et al.'s for ALIF whose reset adapts, GPN's authors'
-    surrogate for GPN, Bellec et al.'s for all others."""
-    for node in graph.nodes.values():
-        kind = type(node).__name__
-        if kind == "GPN":
-            return Rule(surrogate="atan")
-        if kind == "ALIF" and node.adaptive_reset:
-            return Rule.rostami()
-    return Rule.bellec()
 
 
 class Session:
