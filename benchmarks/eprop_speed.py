@@ -20,6 +20,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -260,6 +261,9 @@ def memory_rows() -> list[dict[str, Any]]:
 
 
 def main() -> None:
+    if shutil.which("cc") is None:
+        print("eprop_speed: left out, for there is no C compiler (cc); install gcc or clang")
+        return
     bench = Bench(
         "eprop_speed", network=f"{N_IN}-{N}-{N_OUT}", samples=SAMPLES, turns=TURNS, seed=0
     )
