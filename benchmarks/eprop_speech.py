@@ -6,9 +6,9 @@ Network, schedule and protocol are those of examples/learn_speech_commands.py. F
 arithmetic: trained on the training speakers, judged on those of the test; then one online pass over
 half of a test speaker's clips, judged on the other half and on all clips of the validation speakers
 (both halves in turn, averaged); in float32 with more seeds, for what adaptation gains differs by a
-point and more from one network to the next. Also what was chosen between, on the validation speakers
-alone: rates of adaptation (kept: the other five), and lengths of training with what each leaves to
-gain.
+point and more from one network to the next. Also what was chosen between: rates of adaptation, on
+the validation speakers alone (kept: the other five), and lengths of training with what each leaves
+to gain.
 """
 
 from __future__ import annotations
