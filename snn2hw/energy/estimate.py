@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from snn2hw.energy.activity_file import check_network
 from snn2hw.energy.bill import Bill, price_charges
 from snn2hw.energy.events import event_charges
 from snn2hw.energy.logic import logic_charges
@@ -49,15 +50,7 @@ def estimate(
 
 def _models(activity: Activity, net: FixedPointNetwork | None) -> dict[str, NeuronModel]:
     if net is not None:
-        ran = {layer.name: (layer.model, layer.neurons) for layer in activity.layers}
-        has = {layer.name: (layer.model.name, layer.n) for layer in net.layers}
-        if ran != has:
-            name = next(n for n in (*ran, *has) if ran.get(n) != has.get(n))
-            raise DataError(
-                f"the activity is of another network: layer {name!r} is "
-                f"{_describe(ran.get(name))} there and {_describe(has.get(name))} in the network; "
-                "pass the network that ran"
-            )
+        check_network(activity, net)
         return {layer.name: layer.model for layer in net.layers}
     for layer in activity.layers:
         if layer.model not in MODELS:
@@ -66,7 +59,3 @@ def _models(activity: Activity, net: FixedPointNetwork | None) -> dict[str, Neur
                 "pass the network that ran as net="
             )
     return {layer.name: MODELS[layer.model] for layer in activity.layers}
-
-
-def _describe(layer: tuple[str, int] | None) -> str:
-    return "absent" if layer is None else f"{layer[1]} {layer[0]} neurons"
