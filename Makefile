@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := snn2hw converters targets
-TOOLS := snntorch norse sinabs spikingjelly
+TOOLS := snntorch norse sinabs spikingjelly neurobench
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-tools bench support lint format types wheel digits clean
@@ -23,7 +23,7 @@ digits: $(INSTALLED)  ## the second example: ten spoken digits (needs SNN2HW_DAT
 test: $(INSTALLED)  ## all tests
 	$(BIN)/python -m pytest
 
-test-tools: $(INSTALLED) $(TOOLS:%=.build/tools/%/.installed)  ## exports of snnTorch, norse, sinabs, SpikingJelly
+test-tools: $(INSTALLED) $(TOOLS:%=.build/tools/%/.installed)  ## against snnTorch, norse, sinabs, SpikingJelly, NeuroBench
 	$(BIN)/python -m pytest -m tools tests/tools
 
 bench: $(INSTALLED)  ## figures of the README: speed against Lava; JSON in benchmarks/results
