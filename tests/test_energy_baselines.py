@@ -36,7 +36,7 @@ from snn2hw.energy.baselines.cells import (
 from snn2hw.energy.baselines.networks import width_for
 from snn2hw.energy.bill import Bill
 from snn2hw.errors import DataError, ParameterError, ProfileError
-from snn2hw.graph import FixedPointNetwork
+from snn2hw.graph import FixedPointNetwork, Layer
 from snn2hw.simulator.run import Activity, Run
 
 PJ = 1e-12
@@ -272,11 +272,30 @@ def test_a_comparison_has_each_network_in_both_circuits() -> None:
         (kind, sparse) for kind in ("gru", "lstm", "mlp", "cnn") for sparse in (False, True)
     ]
     ours = estimate(run, HOROWITZ).total_j
+    assert found.cost is not None
     for rival, entry in zip(found.rivals, found.to_dict()["rivals"], strict=True):
         assert rival.ratio == pytest.approx(rival.bill.priced_j / ours)
+        assert rival.break_even is not None
         even = found.cost.at(rival.break_even)
         assert even == pytest.approx(rival.bill.priced_j)
         assert (entry["break_even"] is None) == (rival.verdict in ("never", "always"))
+
+
+def test_a_silent_network_is_compared_without_a_break_even() -> None:
+    net, x = random_network(np.random.default_rng(3), "mixed", steps=20)
+    net = replace(net, layers=tuple(mute(layer) for layer in net.layers))
+    found = compare(net, net.run(0 * x))
+    assert found.cost is None
+    assert {r.verdict for r in found.rivals} == {"unknown"}
+    assert found.to_dict()["rivals"][0]["ratio"] == found.rivals[0].ratio > 0
+
+
+def mute(layer: Layer) -> Layer:
+    """The layer with thresholds and gates so high that it cannot fire without input."""
+    params = {name: 0 * values for name, values in layer.params.items()}
+    if "threshold" in params:
+        params["threshold"] += 1000
+    return replace(layer, params=params, start={})
 
 
 def test_baselines_take_their_sizes_and_densities_from_the_run() -> None:

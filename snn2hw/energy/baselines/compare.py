@@ -17,20 +17,25 @@ from snn2hw.errors import DataError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.simulator.run import Run
 
+_WORDS = ("never", "always", "unknown")
+
 
 @dataclass(frozen=True)
 class Rival:
-    """One network in one circuit. break_even: spike rate, see ``SpikeCost.break_even``."""
+    """One network in one circuit. break_even: spike rate, see ``SpikeCost.break_even``; None where
+    the run had no spikes to scale."""
 
     baseline: Baseline
     sparse: bool
     bill: Bill
     ratio: float
-    break_even: float
+    break_even: float | None
 
     @property
     def verdict(self) -> str:
-        """The break-even rate in words."""
+        """The break-even rate in words: "never" cheaper, "always", up to that rate, or unknown."""
+        if self.break_even is None:
+            return "unknown"
         if self.break_even < 0:
             return "never"
         return "always" if self.break_even > 1 else f"{self.break_even:.3g}"
@@ -38,21 +43,25 @@ class Rival:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The bill of a run, what its spikes cost, and the others. ``ratio`` is theirs over ours."""
+    """The bill of a run, what its spikes cost (None: it had none), and the others.
+
+    A rival's ``ratio`` is its bill over this one.
+    """
 
     bill: Bill
-    cost: SpikeCost
+    cost: SpikeCost | None
     rivals: tuple[Rival, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON types; energies in joules per inference, rates per neuron and
-        step; break_even is null where the spiking network costs less or more at every rate."""
+        step. break_even is null where the spiking network is "never" or "always" cheaper."""
+        cost = self.cost
         return {
             "profile": self.bill.profile.name,
-            "energy_j": self.cost.counted_j,
-            "silent_j": self.cost.silent_j,
-            "per_rate_j": self.cost.per_rate_j,
-            "rate": self.cost.rate,
+            "energy_j": self.bill.priced_j,
+            "silent_j": self.bill.priced_j if cost is None else cost.silent_j,
+            "per_rate_j": None if cost is None else cost.per_rate_j,
+            "rate": 0.0 if cost is None else cost.rate,
             "rivals": [
                 {
                     "kind": r.baseline.kind,
@@ -64,8 +73,8 @@ class Comparison:
                     "energy_j": r.bill.priced_j,
                     "groups_j": r.bill.by_group(),
                     "ratio": r.ratio,
-                    "break_even": r.break_even if 0 <= r.break_even <= 1 else None,
-                    "cheaper": r.verdict if not 0 <= r.break_even <= 1 else "below break_even",
+                    "break_even": None if r.verdict in _WORDS else r.break_even,
+                    "cheaper": r.verdict if r.verdict in _WORDS else "below break_even",
                 }
                 for r in self.rivals
             ],
@@ -80,8 +89,9 @@ def compare(
 ) -> Comparison:
     """The run's bill beside those of ``baselines``, each dense and sparse.
 
-    baselines: None: ``baselines_of(net, run)``. Raises DataError where no neuron fired and
-    ProfileError for a profile that does not price operations.
+    baselines: None: ``baselines_of(net, run)``. Raises ProfileError for a profile that does not
+    price operations, and DataError where it leaves a part of the run unpriced, or as
+    ``baselines_of`` and ``estimate``.
     """
     others = baselines_of(net, run) if baselines is None else tuple(baselines)
     bills = [
@@ -89,19 +99,25 @@ def compare(
         for other in others
         for sparse in (False, True)
     ]
-    cost = spike_cost(run, profile, net)
+    bill = estimate(run, profile, net)
+    if bill.total_j is None:
+        raise DataError(
+            f"{bill.profile.name} has no price for a part of this run "
+            f"({bill.unpriced[0].why_unpriced}); use a profile that has"
+        )
+    cost = spike_cost(run, profile, net) if run.activity.spikes else None
     return Comparison(
-        bill=estimate(run, profile, net),
+        bill=bill,
         cost=cost,
         rivals=tuple(
             Rival(
                 other,
                 sparse,
-                bill,
-                bill.priced_j / cost.counted_j,
-                cost.break_even(bill.priced_j),
+                theirs,
+                theirs.priced_j / bill.priced_j,
+                None if cost is None else cost.break_even(theirs.priced_j),
             )
-            for other, sparse, bill in bills
+            for other, sparse, theirs in bills
         ),
     )
 
