@@ -20,6 +20,7 @@ from snn2hw.energy.baselines import (
     estimate_baseline,
     multiplications,
     spike_cost,
+    twin,
 )
 from snn2hw.energy.baselines.break_even import silence
 from snn2hw.energy.baselines.cells import (
@@ -33,10 +34,11 @@ from snn2hw.energy.baselines.cells import (
     relu_step,
     table_of,
 )
-from snn2hw.energy.baselines.networks import width_for
 from snn2hw.energy.bill import Bill
 from snn2hw.errors import DataError, ParameterError, ProfileError
-from snn2hw.graph import FixedPointNetwork, Layer
+from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
+from snn2hw.linear import Convolution, Dense, LinearMap, OneToOne
+from snn2hw.neurons import MODELS
 from snn2hw.simulator.run import Activity, Run
 
 PJ = 1e-12
@@ -171,11 +173,47 @@ def test_a_wholly_dense_network_has_as_many_products_in_either_circuit(kind: str
     assert dense == sparse == network.macs
 
 
-def test_width_for_a_budget_is_the_largest_that_fits() -> None:
-    signal = Signal(40)
-    width = width_for("gru", signal, 2, 10, 100_000)
-    assert build("gru", signal, [width] * 2, 10, 1).weights <= 100_000
-    assert build("gru", signal, [width + 1] * 2, 10, 1).weights > 100_000
+def chain(*maps: LinearMap) -> FixedPointNetwork:
+    """LIF layers behind each other."""
+    shape = (maps[0].n_in,)
+    layers = [Layer(f"l{k}", MODELS["lif"], (m.n_out,), {}, {}) for k, m in enumerate(maps)]
+    names = ["in", *(layer.name for layer in layers)]
+    synapses = [
+        Synapse(f"w{k}", names[k], "s" if k else "", names[k + 1], ("a",), m, 0, 0, 1)
+        for k, m in enumerate(maps)
+    ]
+    return FixedPointNetwork(
+        "loihi2", 1e-3, "euler", (InputFormat("in", shape, 1, False, 1.0),), tuple(layers),
+        tuple(synapses), (OutputNode("out", names[-1], "s"),),
+    )  # fmt: skip
+
+
+def test_a_twin_has_the_networks_own_products() -> None:
+    ones = np.ones((4, 3, 3, 3), dtype=np.int8)
+    convolution = Convolution(ones, (3, 9, 11), stride=(2, 2))
+    dense = Dense(np.ones((7, 4 * 4 * 5), dtype=np.int8))
+    found = twin(chain(convolution, dense))
+    # without padding every tap lies within: the products are the synapses of all inputs
+    assert found.macs == convolution.fan_out().sum() + dense.fan_out().sum()
+    assert found.macs == 20 * 4 * 27 + 7 * 80
+    assert found.shape == "297-80-7"
+    assert found.weights == ones.size + 7 * 80
+    first = amounts(estimate_baseline(found), "l0")
+    # 4 rows of 27 weights are 4 accesses each; 20 positions go by 8; activations for 8 rows at once
+    assert first["weight reads"] == 4 * 4 * 3
+    assert first["activation reads"] == 20 * 4
+    assert first["products"] == 20 * 4 * 27
+    skipped = amounts(estimate_baseline(found, sparse=True), "l1")
+    assert skipped["products"] == 0.5 * 80 * 7
+
+
+def test_a_twin_is_of_a_chain() -> None:
+    net = chain(Dense(np.ones((3, 2), np.int8)), Dense(np.ones((3, 3), np.int8)))
+    loop = replace(net.synapses[1], name="loop", source="l1", target="l1")
+    with pytest.raises(DataError, match="is no link of a chain"):
+        twin(replace(net, synapses=(*net.synapses, loop)))
+    with pytest.raises(DataError, match="synapses 'w0' are one-to-one; a twin has none such"):
+        twin(chain(OneToOne(np.ones(3, np.int8))))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from snn2hw.energy.baselines.break_even import SpikeCost, spike_cost
 from snn2hw.energy.baselines.charges import estimate_baseline
 from snn2hw.energy.baselines.compare import Comparison, Rival, baselines_of, compare
-from snn2hw.energy.baselines.networks import Baseline, Signal, build
+from snn2hw.energy.baselines.networks import Baseline, Signal, build, twin
 from snn2hw.energy.baselines.ponghiran import multiplications
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "estimate_baseline",
     "multiplications",
     "spike_cost",
+    "twin",
 ]

@@ -2,8 +2,9 @@
 
 Prices, word widths and what an access moves are those of ``snn2hw.energy.logic``. Two circuits:
 
-- **dense**: row by row, with the accumulators of eight rows in registers. Each weight is read once
-  a step; each group of eight activations once for eight rows; nothing is skipped.
+- **dense**: row by row, with the accumulators of eight rows in registers, or of a row at eight
+  positions of a convolution. Each weight is read once a step (for eight positions); each group of
+  eight activations once for eight rows; nothing is skipped.
 - **sparse**: the circuit of the spiking network. Each activation that is not zero fetches the
   column of its weights and adds to accumulators in memory. Zeros cost nothing.
 
@@ -25,7 +26,7 @@ from snn2hw.errors import ProfileError
 
 PROFILE = "cmos45-horowitz2014"
 BLOCK_ROWS = 8
-"""Rows whose accumulators the dense circuit keeps in registers."""
+"""Rows, or positions, whose accumulators the dense circuit keeps in registers."""
 
 _TERMS = {
     "adds": "add",
@@ -68,41 +69,45 @@ def charges(baseline: Baseline, *, sparse: bool) -> Iterator[Charge]:
 
 
 def _dense(part: Part, steps: int) -> Iterator[Charge]:
-    macs = steps * part.weights
+    macs = steps * part.macs
     yield Charge(part.name, "synapses", "products", "multiply_8", macs)
     yield Charge(part.name, "synapses", "accumulates", "add", macs)
     groups = math.ceil(part.columns / WEIGHTS_PER_ACCESS)
-    yield _memory(part, "weight reads", steps * part.rows * groups, part.weights)
-    reads = steps * math.ceil(part.rows / BLOCK_ROWS) * groups
-    yield _memory(part, "activation reads", reads, part.columns)
-    written = steps * math.ceil(part.units / WEIGHTS_PER_ACCESS)
-    yield _memory(part, "activation writes", written, part.units)
+    blocks = math.ceil(part.rows / BLOCK_ROWS) * part.positions
+    sweeps = part.rows * math.ceil(part.positions / BLOCK_ROWS)
+    yield _memory(part, "weight reads", steps * sweeps * groups, part.weights)
+    yield _memory(part, "activation reads", steps * blocks * groups, part.inputs)
+    written = steps * math.ceil(part.neurons / WEIGHTS_PER_ACCESS)
+    yield _memory(part, "activation writes", written, part.neurons)
     if part.cell.rereads:
-        yield _memory(part, "activation reads", written, part.units)
+        yield _memory(part, "activation reads", written, part.neurons)
 
 
 def _sparse(part: Part, steps: int) -> Iterator[Charge]:
-    capacity = WORD_BYTES * part.units * part.cell.sums
+    capacity = WORD_BYTES * part.neurons * part.cell.sums
+    column = part.macs / part.inputs
     for signal in part.signals:
         fetched = steps * signal.channels * signal.density
         if not signal.binary:
-            yield Charge(part.name, "synapses", "products", "multiply_8", fetched * part.rows)
-        yield Charge(part.name, "synapses", "accumulates", "add", fetched * part.rows)
-        columns = fetched * math.ceil(part.rows / WEIGHTS_PER_ACCESS)
-        yield _memory(part, "weight reads", columns, signal.channels * part.rows)
-        accumulated = 2 * fetched * math.ceil(part.rows / WORDS_PER_ACCESS)
+            yield Charge(part.name, "synapses", "products", "multiply_8", fetched * column)
+        yield Charge(part.name, "synapses", "accumulates", "add", fetched * column)
+        reads = fetched * math.ceil(column / WEIGHTS_PER_ACCESS)
+        kept = part.weights * signal.channels / part.inputs
+        yield _memory(part, "weight reads", reads, kept)
+        accumulated = 2 * fetched * math.ceil(column / WORDS_PER_ACCESS)
         yield _memory(part, "accumulator reads and writes", accumulated, capacity)
         queue = WORD_BYTES * signal.channels
         yield _memory(part, "message queue reads and writes", fetched, queue)
-    swept = 2 * steps * math.ceil(part.units * part.cell.sums / WORDS_PER_ACCESS)
+    swept = 2 * steps * math.ceil(part.neurons * part.cell.sums / WORDS_PER_ACCESS)
     yield _memory(part, "accumulator reads and writes", swept, capacity)
-    sent = steps * part.units * (part.density + part.cell.rereads)
-    yield _memory(part, "message queue reads and writes", sent, WORD_BYTES * part.units)
+    sent = steps * part.neurons * (part.density + part.cell.rereads)
+    yield _memory(part, "message queue reads and writes", sent, WORD_BYTES * part.neurons)
 
 
 def _units(part: Part, steps: int) -> Iterator[Charge]:
-    """What the units of a layer do in either circuit."""
-    cell, updates = part.cell, steps * part.units
+    """What the units of a layer do in either circuit. A convolution's parameters are shared, and
+    read for each of its positions."""
+    cell, updates = part.cell, steps * part.neurons
     for kind, term in _TERMS.items():
         done = updates * cell.operations[kind]
         yield Charge(part.name, "neurons", f"unit steps: {kind}", term, done)
@@ -112,7 +117,7 @@ def _units(part: Part, steps: int) -> Iterator[Charge]:
         ("state reads and writes", cell.states, 2),
         ("parameter reads", cell.parameters, 1),
     ):
-        accesses = directions * steps * math.ceil(part.units * words / WORDS_PER_ACCESS)
+        accesses = directions * steps * math.ceil(part.neurons * words / WORDS_PER_ACCESS)
         yield _memory(part, what, accesses, WORD_BYTES * part.units * words)
 
 

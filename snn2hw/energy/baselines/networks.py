@@ -6,12 +6,13 @@ which the host averages as it does for the spiking network.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from snn2hw.energy.baselines.cells import GRU, LINEAR, LSTM, RELU, Cell
-from snn2hw.errors import ParameterError
+from snn2hw.errors import DataError, ParameterError
+from snn2hw.graph import FixedPointNetwork
+from snn2hw.linear import Convolution, Dense
 
 CNN_KERNEL = 3
 RELU_DENSITY = 0.5
@@ -36,13 +37,18 @@ class Signal:
 
 @dataclass(frozen=True)
 class Part:
-    """One layer. signals: what its weights multiply; density: of its own activations."""
+    """One layer. signals: what its weights multiply; density: of its own activations.
+
+    A convolution has ``units`` output channels at each of ``positions``, and ``taps`` weights each.
+    """
 
     name: str
     cell: Cell
     units: int
     signals: tuple[Signal, ...]
     density: float = 1.0
+    positions: int = 1
+    taps: int | None = None
 
     @property
     def rows(self) -> int:
@@ -52,17 +58,33 @@ class Part:
     @property
     def columns(self) -> int:
         """Columns of its weight matrix."""
+        return self.inputs if self.taps is None else self.taps
+
+    @property
+    def inputs(self) -> int:
+        """Number of activations that it reads."""
         return sum(signal.channels for signal in self.signals)
 
     @property
+    def neurons(self) -> int:
+        """Number of its own activations."""
+        return self.units * self.positions
+
+    @property
     def weights(self) -> int:
-        """Number of weights, a byte each."""
+        """Number of weights, a byte each; those of a convolution once."""
         return self.rows * self.columns
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of a step with nothing skipped, those with padding included."""
+        return self.weights * self.positions
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A network in int8. kind: "gru", "lstm", "mlp" or "cnn"; steps: time steps an inference.
+    """A network in int8. kind: "gru", "lstm", "mlp", "cnn", or "ann" (``twin``); steps: time steps
+    of an inference.
 
     accuracy: of a trained network of this shape, None where none was trained.
     """
@@ -80,7 +102,7 @@ class Baseline:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of an inference with nothing skipped."""
-        return self.steps * self.weights
+        return self.steps * sum(part.macs for part in self.parts)
 
     @property
     def shape(self) -> str:
@@ -88,7 +110,7 @@ class Baseline:
         width = self.parts[0].signals[0].channels
         if self.kind == "cnn":
             width //= CNN_KERNEL
-        return "-".join(str(n) for n in (width, *(part.units for part in self.parts)))
+        return "-".join(str(n) for n in (width, *(part.neurons for part in self.parts)))
 
 
 def build(
@@ -134,16 +156,34 @@ def build(
     return Baseline(kind, tuple(parts), steps, accuracy)
 
 
-def width_for(kind: str, signal: Signal, layers: int, outputs: int, weights: int) -> int:
-    """The width at which ``layers`` equal hidden layers come closest below that many weights."""
-    low, high = 1, max(1, math.isqrt(weights) + weights)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if build(kind, signal, [middle] * layers, outputs, 1).weights <= weights:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def twin(
+    net: FixedPointNetwork, densities: Sequence[float] | None = None, accuracy: float | None = None
+) -> Baseline:
+    """The network itself with ReLUs for its neurons, seeing the data once and not step by step.
+
+    What one would use where the data stand still, as pictures do. densities: as in ``build``.
+    Raises DataError where the network is no chain of dense and convolutional layers.
+    """
+    parts: list[Part] = []
+    source, signal = net.input.name, Signal(net.input.n)
+    while joined := [s for s in net.synapses if s.source == source]:
+        synapse, link = joined[0], joined[0].map
+        if len(joined) > 1 or len(net.into(synapse.target)) > 1 or len(parts) == len(net.layers):
+            raise DataError(
+                f"{source!r} is no link of a chain; a twin is made of feed-forward nets"
+            )
+        if not isinstance(link, (Dense, Convolution)) or link.n_out != net.size(synapse.target):
+            raise DataError(f"synapses {synapse.name!r} are {link.kind}; a twin has none such")
+        units, taps = len(link.weight), None
+        if isinstance(link, Convolution):
+            taps = link.weight[0].size
+        last = not any(s.source == synapse.target for s in net.synapses)
+        density = 1.0 if last else RELU_DENSITY if densities is None else densities[len(parts)]
+        cell = LINEAR if last else RELU
+        positions = link.n_out // units
+        parts.append(Part(synapse.target, cell, units, (signal,), density, positions, taps))
+        source, signal = synapse.target, Signal(link.n_out, density)
+    return Baseline("ann", tuple(parts), 1, accuracy)
 
 
 KINDS: dict[str, Cell] = {"gru": GRU, "lstm": LSTM, "mlp": RELU, "cnn": RELU}
