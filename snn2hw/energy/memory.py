@@ -58,12 +58,32 @@ class Traffic:
         return moved / self.burst * math.ceil(self.burst * self.word_bits / ACCESS_BITS)
 
 
+@dataclass(frozen=True)
+class StepWords:
+    """What a neuron's step reads besides states and accumulators: parameters, look-ups in a table
+    of that many words."""
+
+    params: int
+    lookups: int
+    table: int
+
+
+def integer_words(model: NeuronModel) -> StepWords:
+    """Of the integer step."""
+    lookups = operations(model)["lookups"]
+    return StepWords(len(model.params), lookups, sum(int(t.size) for t in model.tables.values()))
+
+
 def memory_traffic(
-    activity: Activity, models: Mapping[str, NeuronModel], weight_bits: int = WEIGHT_BITS
+    activity: Activity,
+    models: Mapping[str, NeuronModel],
+    weight_bits: int = WEIGHT_BITS,
+    steps: Mapping[str, StepWords] | None = None,
 ) -> tuple[Traffic, ...]:
     """Every memory's traffic, layer by layer.
 
-    models: layer -> neuron model; weight_bits: width of a weight. Words of other kinds have
+    models: layer -> neuron model; weight_bits: width of a weight; steps: layer -> words of a
+    neuron's step, its integer step's if not given. Words of other kinds than weights have
     ``WORD_BITS``. Counts follow the activity's: per sample, or per sample and step.
     """
     found: list[Traffic] = []
@@ -71,7 +91,8 @@ def memory_traffic(
         model = models[layer.name]
         for synapse in activity.into(layer.name):
             found += _synapse(synapse, layer.neurons * len(model.inputs), weight_bits)
-        found += _neurons(layer, model, len(model.params), len(model.states))
+        words = integer_words(model) if steps is None else steps[layer.name]
+        found += _neurons(layer, model, words)
     return tuple(found)
 
 
@@ -91,24 +112,21 @@ def _synapse(synapse: SynapseActivity, accumulators: int, weight_bits: int) -> I
     yield Traffic(layer, "queue", name, synapse.messages_in, none, WORD_BITS, sources, 1)
 
 
-def _neurons(
-    layer: LayerActivity, model: NeuronModel, params: int, states: int
-) -> Iterator[Traffic]:
+def _neurons(layer: LayerActivity, model: NeuronModel, step: StepWords) -> Iterator[Traffic]:
     """The neurons of one layer: every one at every step, idle or not."""
     none = np.zeros_like(layer.updates)
     for kind, words, written in (
         ("accumulators", len(model.inputs), True),
-        ("states", states, True),
-        ("parameters", params, False),
+        ("states", len(model.states), True),
+        ("parameters", step.params, False),
     ):
         moved = layer.updates * words
         held = layer.neurons * words
         yield Traffic(
             layer.name, kind, "", moved, moved if written else none, WORD_BITS, held, held
         )
-    lookups = operations(model)["lookups"]
-    if lookups:
-        table = sum(int(table.size) for table in model.tables.values())
-        yield Traffic(layer.name, "tables", "", layer.updates * lookups, none, WORD_BITS, table, 1)
+    if step.lookups:
+        looked_up = layer.updates * step.lookups
+        yield Traffic(layer.name, "tables", "", looked_up, none, WORD_BITS, step.table, 1)
     sent = layer.spikes + layer.messages
     yield Traffic(layer.name, "queue", "", none, sent, WORD_BITS, layer.neurons, 1)
