@@ -64,11 +64,12 @@ def hops_of(placement: Any) -> Mapping[tuple[str, str], Any] | None:
 
 
 def routes(activity: Activity, hops: Mapping[tuple[str, str], Any]) -> Iterator[Route]:
-    """Every output port to every layer that hears it, once, however many groups of synapses.
+    """Every output port to every layer that hears it, once, however many groups of synapses; groups
+    without any weight hear nothing.
 
     Raises DataError where the placement knows nothing of a connection.
     """
-    ports = {(s.source, s.source_port, s.target) for s in activity.synapses}
+    ports = {(s.source, s.source_port, s.target) for s in activity.synapses if s.weights_nonzero}
     for source, port, target in sorted(ports):
         if (source, target) not in hops:
             raise DataError(
