@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from math import ceil
 from typing import TYPE_CHECKING
 
 from snn2hw.graph import FixedPointNetwork
@@ -128,5 +129,5 @@ def _too_many(_: FixedPointNetwork, placed: LoihiPlacement) -> list[Violation]:
         return []
     layer, most = Counter(part.layer for part in placed.parts).most_common(1)[0]
     what = f"{used:,} cores, {used - usable:,} over; {layer!r} takes {most:,} of them"
-    hint = f"make {layer!r} smaller, or use more chips"
+    hint = f"make {layer!r} smaller, or use {ceil(used / usable)} chips"
     return [Violation("cores", layer, what, f"{usable} cores for applications", hint)]

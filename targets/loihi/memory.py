@@ -107,7 +107,7 @@ def weight_bits(mantissa: npt.NDArray[np.int8]) -> int:
     common = int(np.gcd.reduce(values, axis=None))
     common &= -common
     low, high = int(values.min()) // common, int(values.max()) // common
-    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
+    return max(max(high, 0).bit_length(), max(-low - 1, 0).bit_length()) + 1
 
 
 def is_shared(link: Dense | OneToOne | Convolution) -> bool:

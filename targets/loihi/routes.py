@@ -131,13 +131,12 @@ def _convolved(link: Convolution, n: int, part: Part, ports: Iterable[int]) -> M
             alike.setdefault((channel // out_per_group, places.tobytes()), []).append(channel)
     for (group, pattern), members in alike.items():
         places = np.frombuffer(pattern, dtype=bool).reshape(rows, columns)
+        sides: list[Mask] = [np.logical_or.reduce(places, axis=1 - axis) for axis in (0, 1)]
         taps: Mask = np.logical_or.reduce(link.weight[members] != 0, axis=0)
         for ky, kx in np.argwhere(taps.any(axis=0)):
             y, x = (
                 np.flatnonzero((hit[:, k] >= 0) & inside[hit[:, k]])
-                for hit, k, inside in zip(
-                    hits, (ky, kx), (places.any(axis=1), places.any(axis=0)), strict=True
-                )
+                for hit, k, inside in zip(hits, (ky, kx), sides, strict=True)
             )
             seen = places[np.ix_(hits[0][y, ky], hits[1][x, kx])]
             into = np.flatnonzero(taps[:, ky, kx]) + group * per_group
