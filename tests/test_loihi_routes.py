@@ -204,3 +204,17 @@ def test_a_run_of_another_network() -> None:
     run = other.run(np.zeros((1, 2, 4), dtype=np.int32))
     with pytest.raises(DataError, match="the run is of another network: its layers are z; place"):
         snn2hw.place(made, "loihi2", run=run)
+
+
+def test_ports_that_say_nothing_to_a_layer_still_share_its_mean() -> None:
+    """Neuron 0 of two alone is heard, and never fires: copies are per message of both."""
+    heard = np.zeros((3, 2), dtype=np.int8)
+    heard[:, 0] = 5
+    made = net((2,), [lif("a", (2,)), lif("b", (3,))], [
+        ("in", "a", OneToOne(np.array([-1, 100], dtype=np.int8))), ("a", "b", Dense(heard)),
+    ])  # fmt: skip
+    run = made.run(np.ones((1, 9, 2), dtype=np.int32))
+    assert run.activity.sent("a", "s").sum() > 0
+    placed = snn2hw.place(made, "loihi1", run=run)
+    assert placed.hops["a", "b"].copies == 0
+    assert placed.hops_by_case[WORST]["a", "b"].copies == 0.5

@@ -163,7 +163,7 @@ def place_network(net: FixedPointNetwork, spec: TargetSpec, run: Run | None) -> 
     mesh = Mesh.of(spec)
     pairs = list(dict.fromkeys((s.source, s.target) for s in net.synapses))
     flows = {case: routes.flows(found, parts, each) for case, each in rates.items()}
-    graded = {port: net.message_range(*port) > 1 for port in routes.ports_in_order(found)}
+    graded = {stream.port: net.message_range(*stream.port) > 1 for stream in found}
     placed = LoihiPlacement(
         spec=spec,
         layers=tuple(layer.name for layer in net.layers),
@@ -175,10 +175,12 @@ def place_network(net: FixedPointNetwork, spec: TargetSpec, run: Run | None) -> 
         violations=(),
         links=routes.links(flows, parts, graded, mesh),
         hops_by_case={
-            case: routes.mean_hops(sent, parts, rates[case], mesh, pairs)
+            case: routes.mean_hops(found, sent, parts, rates[case], mesh, pairs)
             for case, sent in flows.items()
         },
-        sent={case: sum(sent.values()) for case, sent in flows.items()},
+        sent={
+            case: float(sum(rows.sum() for rows in sent.values())) for case, sent in flows.items()
+        },
         notes=limits.notes(net, run is not None),
     )
     return replace(placed, violations=limits.violations(net, placed))

@@ -7,10 +7,11 @@ once, however many groups of synapses listen there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from snn2hw.errors import DataError
 from snn2hw.graph import FixedPointNetwork, Synapse
@@ -18,7 +19,7 @@ from snn2hw.linear import Convolution, OneToOne
 from snn2hw.neurons.base import FloatArray
 from snn2hw.simulator.run import Run
 from snn2hw.targets.loihi.memory import Mask, is_shared
-from snn2hw.targets.loihi.mesh import Mesh, Router, hops, way
+from snn2hw.targets.loihi.mesh import Mesh, Router, way
 from snn2hw.targets.loihi.tiles import Part, grid_of
 
 Port = tuple[str, str]
@@ -26,6 +27,11 @@ Port = tuple[str, str]
 
 Rates = Mapping[Port, FloatArray]
 """Messages of each neuron in one step, (n_source,)."""
+
+Flows = dict[Port, FloatArray]
+"""Messages in one step from part to part; see ``flows``."""
+
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -57,16 +63,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Stream:
-    """What one part of a layer (or an input) sends to one core through one output port.
+    """What an output port (or an input) sends to one core.
 
-    source_part: index of the part, -1 for an input; reach: which of the source's neurons the core
-    hears, among those of the part (all of an input's).
+    target: number of the part there; reach: which of the source's neurons it hears; owner: number
+    of the part that each neuron of the source is in, -1 for an input's channels; (n_source,) both.
     """
 
     port: Port
-    source_part: int
-    target_part: int
+    target: int
     reach: Mask
+    owner: Numbers
 
 
 def listened(net: FixedPointNetwork) -> dict[Port, dict[str, list[Synapse]]]:
@@ -81,22 +87,21 @@ def listened(net: FixedPointNetwork) -> dict[Port, dict[str, list[Synapse]]]:
 
 def streams(net: FixedPointNetwork, parts: Sequence[Part], zeros_kept: bool) -> list[Stream]:
     """All that is sent. zeros_kept: a matrix's messages go where its weights are zero, too."""
+    owners = {layer.name: np.zeros(layer.n, dtype=np.int64) for layer in net.layers}
+    owners |= {node.name: np.full(node.n, -1, dtype=np.int64) for node in net.inputs}
     of: dict[str, list[int]] = {}
     for k, part in enumerate(parts):
         of.setdefault(part.layer, []).append(k)
+        owners[part.layer][part.numbers()] = k
     found = []
     for port, by_target in listened(net).items():
-        source = port[0]
-        pieces = [(k, parts[k].numbers()) for k in of[source]] if source in of else None
         for target, groups in by_target.items():
-            for t in of[target]:
-                mask = np.zeros(net.size(source), dtype=bool)
+            for k in of[target]:
+                mask = np.zeros(net.size(port[0]), dtype=bool)
                 for synapse in groups:
-                    mask |= reaches(synapse, net.size(target), parts[t], zeros_kept)
-                for s, numbers in pieces if pieces is not None else [(-1, None)]:
-                    reach = mask if numbers is None else mask[numbers]
-                    if np.any(reach):
-                        found.append(Stream(port, s, t, reach))
+                    mask |= reaches(synapse, net.size(target), parts[k], zeros_kept)
+                if np.any(mask):
+                    found.append(Stream(port, k, mask, owners[port[0]]))
     return found
 
 
@@ -150,8 +155,9 @@ def axons_in(found: Sequence[Stream], parts: Sequence[Part], net: FixedPointNetw
     counts = [0] * len(parts)
     shared = _images(net)
     for stream in found:
-        each = (stream.port, parts[stream.target_part].layer) in shared
-        counts[stream.target_part] += 1 if each else int(np.count_nonzero(stream.reach))
+        each = (stream.port, parts[stream.target].layer) in shared
+        heard = stream.owner[stream.reach]
+        counts[stream.target] += len(np.unique(heard)) if each else len(heard)
     return counts
 
 
@@ -166,8 +172,11 @@ def axons_out(
     counts = [0] * len(parts)
     if per_core:
         for stream in found:
-            if stream.source_part >= 0:
-                counts[stream.source_part] += int(np.count_nonzero(stream.reach))
+            for k, number in zip(
+                *np.unique(stream.owner[stream.reach], return_counts=True), strict=True
+            ):
+                if k >= 0:
+                    counts[k] += int(number)
         return counts
     heard, shared = listened(net), _images(net)
     for port in {*heard, *((output.source, output.source_port) for output in net.outputs)}:
@@ -221,22 +230,22 @@ def measured_rates(net: FixedPointNetwork, run: Run) -> Rates:
     return rates
 
 
-def flows(
-    found: Sequence[Stream], parts: Sequence[Part], rates: Rates
-) -> dict[tuple[Port, int, int], float]:
-    """Messages in a step from one part (-1: from outside) to another, by output port."""
-    total: dict[tuple[Port, int, int], float] = {}
+def flows(found: Sequence[Stream], parts: Sequence[Part], rates: Rates) -> Flows:
+    """Messages in a step, by output port: float64 (parts + 1, parts), from a part to a part; the
+    last row is from outside."""
+    total: Flows = {}
     for stream in found:
-        each = rates[stream.port]
-        if stream.source_part >= 0:
-            each = each[parts[stream.source_part].numbers()]
-        key = stream.port, stream.source_part, stream.target_part
-        total[key] = total.get(key, 0.0) + float(each[stream.reach].sum())
+        rows = total.setdefault(stream.port, np.zeros((len(parts) + 1, len(parts))))
+        # Owner -1, outside, is the last row.
+        owner = stream.owner[stream.reach] % len(rows)
+        sent = rates[stream.port][stream.reach]
+        rows[:, stream.target] = np.bincount(owner, weights=sent, minlength=len(rows))
     return total
 
 
 def mean_hops(
-    sent: Mapping[tuple[Port, int, int], float],
+    found: Sequence[Stream],
+    sent: Flows,
     parts: Sequence[Part],
     rates: Rates,
     mesh: Mesh,
@@ -244,35 +253,39 @@ def mean_hops(
 ) -> dict[tuple[str, str], Hops]:
     """Copies and hops of a message, by source and target layer; see ``Hops``. pairs: those to give,
     be it that nothing is sent because all weights are zero."""
-    sums: dict[tuple[str, str], FloatArray] = {pair: np.zeros(3) for pair in pairs}
-    ports: dict[tuple[str, str], set[Port]] = {}
-    for (port, source, target), messages in sent.items():
-        key = port[0], parts[target].layer
-        east_west, north_south = hops(*_ends(source, target, parts, mesh))
-        row = messages * np.array([1.0, east_west, north_south])
-        sums[key] = sums[key] + row
-        ports.setdefault(key, set()).add(port)
-    found = {}
-    for key, row in sums.items():
-        messages = sum(float(rates[port].sum()) for port in ports.get(key, ()))
-        found[key] = Hops(*(float(x) / messages for x in row)) if messages else Hops(0.0, 0.0, 0.0)
-    return found
+    sums = {pair: np.zeros(3) for pair in pairs}
+    messages = dict.fromkeys(sums, 0.0)
+    places = np.array(_routers(parts, mesh))
+    apart = np.abs(places[:, None] - places[None, :-1])
+    layers = np.array([part.layer for part in parts])
+    for port, target in dict.fromkeys((s.port, parts[s.target].layer) for s in found):
+        key, here = (port[0], target), layers == target
+        held = sent[port][:, here]
+        across = np.einsum("st,stk->k", held, apart[:, here])
+        sums[key] += np.array([held.sum(), *across])
+        messages[key] += float(rates[port].sum())
+    return {
+        key: Hops(*(float(x) / (messages[key] or 1.0) for x in row)) for key, row in sums.items()
+    }
 
 
 def links(
-    cases: Mapping[str, Mapping[tuple[Port, int, int], float]],
-    parts: Sequence[Part],
-    graded: Mapping[Port, bool],
-    mesh: Mesh,
+    cases: Mapping[str, Flows], parts: Sequence[Part], graded: Mapping[Port, bool], mesh: Mesh
 ) -> tuple[Link, ...]:
     """Load of every link that anything may pass, by case."""
+    routers = _routers(parts, mesh)
+    known = sorted(set(routers))
+    number = np.array([known.index(router) for router in routers])
     load: dict[tuple[Router, Router], dict[tuple[str, bool], float]] = {}
-    for case, sent in cases.items():
-        for (port, source, target), messages in sent.items():
-            for step in way(*_ends(source, target, parts, mesh)):
-                row = load.setdefault(step, {})
-                key = case, graded[port]
-                row[key] = row.get(key, 0.0) + messages
+    for case, by_port in cases.items():
+        for port, rows in by_port.items():
+            between = np.zeros((len(known), len(known)))
+            np.add.at(between, (number[:, None], number[None, :-1]), rows)
+            for start, end in np.argwhere(between):
+                for step in way(known[start], known[end]):
+                    row = load.setdefault(step, {})
+                    key = case, graded[port]
+                    row[key] = row.get(key, 0.0) + float(between[start, end])
     return tuple(
         Link(
             *step,
@@ -283,15 +296,10 @@ def links(
     )
 
 
+def _routers(parts: Sequence[Part], mesh: Mesh) -> list[Router]:
+    """The router of each part, and last the one where messages from outside enter."""
+    return [*(mesh.router(part.core) for part in parts), mesh.entry]
+
+
 def _order(start: Router, end: Router) -> tuple[int, int, int, int]:
     return start[1], start[0], end[1], end[0]
-
-
-def _ends(source: int, target: int, parts: Sequence[Part], mesh: Mesh) -> tuple[Router, Router]:
-    start = mesh.router(parts[source].core) if source >= 0 else mesh.entry
-    return start, mesh.router(parts[target].core)
-
-
-def ports_in_order(found: Iterable[Stream]) -> Iterator[Port]:
-    """Each port once, as streams name them."""
-    yield from dict.fromkeys(stream.port for stream in found)
