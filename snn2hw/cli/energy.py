@@ -68,7 +68,8 @@ def main(options: argparse.Namespace) -> int:
         x, _ = data_for(options.data, net.inputs, net.dt_s, options.samples)
         run = net.run(encode(net, x))
     if options.save_activity:
-        write_activity(options.save_activity, run.activity, net)
+        activity = run.activity if isinstance(run, Run) else run
+        write_activity(options.save_activity, activity, net)
         say(f"wrote {options.save_activity}")
     bills = make_bills(net, run, profiles, options.target)
     if options.json:

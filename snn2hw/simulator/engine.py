@@ -48,6 +48,26 @@ def compact_spikes(fired, packed, index, value):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
+def weights_met(met_by, first, index, count):
+    """Sum of what the messages meet (see ``plan``), four at a time.
+
+    Unsigned places need no test for being below zero, which takes as long as the sum.
+    """
+    m0 = m1 = m2 = m3 = np.int64(0)
+    k = 0
+    while k + 4 <= count:
+        m0 += met_by[np.uint64(first + index[np.uint64(k)])]
+        m1 += met_by[np.uint64(first + index[np.uint64(k + 1)])]
+        m2 += met_by[np.uint64(first + index[np.uint64(k + 2)])]
+        m3 += met_by[np.uint64(first + index[np.uint64(k + 3)])]
+        k += 4
+    while k < count:
+        m0 += met_by[np.uint64(first + index[np.uint64(k)])]
+        k += 1
+    return m0 + m1 + m2 + m3
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def clear(values):
     """Set everything to zero."""
     for i in range(values.size):
@@ -348,9 +368,7 @@ def run_sample(
                     for r in range(rows):
                         target[r] += whole[r] >> -exponent
                 act_synapses[row, s, 0] += count
-                met = 0
-                for e in events:
-                    met += met_by[at_met + e]
+                met = weights_met(met_by, at_met, events, count)
                 act_synapses[row, s, 1] += met & 0xFFFFFFFF
                 act_synapses[row, s, 2] += met >> 32
             wraps, clips, idle = dispatch(
