@@ -276,3 +276,30 @@ def test_bad_arguments_are_one_line(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+MESSAGES = r"^\| {} \| (\d+) \| ([\d,]+)[ ;]"
+
+
+def test_the_documentation_has_the_networks() -> None:
+    """Untrained: cores and the worst case depend on shapes alone."""
+    torch = pytest.importorskip("torch")
+    from snn2hw.demo_models import build_japanese_vowels
+    from snn2hw.nn import GPN, Readout
+
+    digits = torch.nn.Sequential(
+        torch.nn.Linear(40, 128), GPN(128), torch.nn.Linear(128, 128), GPN(128), Readout(128, 10)
+    )
+    rng, text = np.random.default_rng(0), DOCS.read_text(encoding="utf-8")
+    for name, model, n in (
+        ("demo LIF, 144-48-9", build_japanese_vowels("lif"), 144),
+        ("demo GPN, 144-48-9", build_japanese_vowels("gpn"), 144),
+        ("digits GPN, 40-128-128-10", digits, 40),
+    ):
+        x = (rng.random((2, 10, n)) < 0.2).astype(np.uint8)
+        with torch.no_grad():
+            graph = snn2hw.to_nir(model.eval(), input_shape=(n,))
+        placed = snn2hw.place(snn2hw.quantize(graph, calibration=x), "loihi2")
+        row = re.search(MESSAGES.format(re.escape(name)), text, re.MULTILINE)
+        assert row is not None
+        assert (int(row[1]), row[2]) == (len(placed.cores), f"{placed.sent[WORST]:,.0f}")
