@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from snn2hw.energy import load_profile, operations, profile_names
-from snn2hw.energy.profile import parse_profile
+from snn2hw.energy import float_operations, load_profile, operations, profile_names
+from snn2hw.energy.profile import TERMS, parse_profile
 from snn2hw.errors import ProfileError
 from snn2hw.neurons import MODELS
 
@@ -271,3 +271,12 @@ def test_the_documentation_says_what_the_code_does() -> None:
     rows = re.findall(r"^\| (\w+) \|((?: \d+ \|){7})$", text, re.MULTILINE)
     said = {name.lower(): [int(n) for n in re.findall(r"\d+", counts)] for name, counts in rows}
     assert said == {name: list(operations(model).values()) for name, model in MODELS.items()}
+    rows = re.findall(r"^\| (\w+) \|((?: \d+ \|){6})$", text, re.MULTILINE)
+    floats = {name.lower(): [int(n) for n in re.findall(r"\d+", counts)] for name, counts in rows}
+    assert floats == {
+        name: list(float_operations(model)[0].values()) for name, model in MODELS.items()
+    }
+    for account, terms in TERMS.items():
+        assert f"`{account}`" in text
+        assert all(f"`{term}`" in text for term in terms)
+    assert all(f"| `{name}` |" in text for name in profile_names())

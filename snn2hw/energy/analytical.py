@@ -22,7 +22,7 @@ that it refuses:
 - Recurrent synapses are synapses like any other.
 - Graded messages: a MAC at each synapse instead of an addition.
 - Any other neuron: its float step's multiplications are MACs, the additions that these do not
-  contain are additions, a function (tanh) is a look-up in a table, a MAC and two additions. Each
+  contain are additions, a function (tanh) is a look-up in a table, a MAC and an addition. Each
   state is read and written once. Sums of several input ports (GPN's gates) are words of their own,
   read and cleared once.
 """
