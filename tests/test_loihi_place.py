@@ -84,7 +84,7 @@ def test_the_documentation_has_the_table(pilotnet: FixedPointNetwork) -> None:
 def test_pilotnet_does_not_fit_on_loihi1(pilotnet: FixedPointNetwork) -> None:
     placed = snn2hw.place(pilotnet, target="loihi1")
     assert [v.rule for v in placed.violations] == ["neuron", "message width", "cores"]
-    # 158,510 neurons would fill 155 cores at best.
+    # 158,509 neurons would fill 155 cores at best.
     assert 155 <= len(placed.cores) <= 180
     assert placed.violations[2].node == "conv1"
     assert placed.violations[2].hint == "make 'conv1' smaller, or use 2 chips"
