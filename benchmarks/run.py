@@ -5,6 +5,7 @@ so.
 """
 
 import accuracy
+import activity
 import frameworks
 import scaling
 import speed
@@ -12,6 +13,7 @@ import speed
 if __name__ == "__main__":
     # The clock before torch comes in: its idle threads slow their neighbours down.
     scaling.main()
+    activity.main()
     frameworks.main()
     speed.main()
     accuracy.main()

@@ -243,3 +243,11 @@ def test_empty_activity_and_unknown_model() -> None:
         estimate(Activity(0, 0, {}, (), ()))
     with pytest.raises(DataError, match=r"unknown model 'mine'; pass the network that ran as net="):
         estimate(activity(layer(model="mine"), synapses=()))
+
+
+def test_an_activity_by_step_is_no_inference() -> None:
+    net, x = random_network(np.random.default_rng(1), "lif", steps=2)
+    steps = net.run(x, threads=1, per_step=True).activity.by_step
+    assert steps is not None
+    with pytest.raises(DataError, match="the activity is by step; pass the run's own"):
+        estimate(steps, net=net)

@@ -16,6 +16,8 @@ from snn2hw.converters.netx import from_netx
 from snn2hw.energy import estimate
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.simulator.run import Run
+from snn2hw.targets.loihi.placement import MEASURED
+from snn2hw.targets.place import place
 
 INFERENCE = 16
 MEASURED_J = 1.0935e-3
@@ -68,3 +70,26 @@ def test_prices_of_davies_beside_the_measurement(ran: tuple[FixedPointNetwork, R
     bill = estimate(run, "loihi1-davies2018", net)
     assert bill.total_j is not None
     assert bill.total_j * INFERENCE / bill.steps == pytest.approx(MEASURED_J, rel=0.15)
+
+
+def test_hops_and_copies_on_the_chip(ran: tuple[FixedPointNetwork, Run]) -> None:
+    """What the bill charges is what the links carry; the sum stays near the measurement."""
+    net, run = ran
+    plan = place(net, "loihi2", run=run)
+    bill = estimate(run, "loihi1-davies2018", net, plan)
+    carried = {"hops east and west": 0.0, "hops north and south": 0.0}
+    for link in plan.links:
+        along = "hops east and west" if link.start[1] == link.end[1] else "hops north and south"
+        carried[along] += link.messages(MEASURED) * bill.steps
+    for what, messages in carried.items():
+        charged = sum(item.count for item in bill.items if item.what == what)
+        assert charged == pytest.approx(messages), what
+        assert messages > 0
+    sent = sum(item.count for item in bill.items if item.what == "messages sent")
+    # The last layer's message, one a step, leaves the chip and is no message between cores.
+    assert sent == pytest.approx(plan.sent[MEASURED] * bill.steps, rel=1e-3)
+    assert bill.total_j is not None
+    assert bill.total_j * INFERENCE / bill.steps == pytest.approx(MEASURED_J, rel=0.15)
+    assert bill.latency is not None
+    # 408.9 inferences a second were measured, on a faster chip.
+    assert 1 / 408.9 / 2 < bill.latency.inference_s * INFERENCE / bill.steps < 3 / 408.9

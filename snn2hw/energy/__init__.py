@@ -10,6 +10,7 @@ from snn2hw.energy.bill import Bill, Item, Latency
 from snn2hw.energy.counting import float_operations, operations
 from snn2hw.energy.estimate import estimate
 from snn2hw.energy.memory import Traffic, memory_traffic
+from snn2hw.energy.placed import Route, routes
 from snn2hw.energy.profile import Price, Profile, load_profile, profile_names
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Latency",
     "Price",
     "Profile",
+    "Route",
     "Traffic",
     "estimate",
     "fingerprint",
@@ -27,5 +29,6 @@ __all__ = [
     "operations",
     "profile_names",
     "read_activity",
+    "routes",
     "write_activity",
 ]

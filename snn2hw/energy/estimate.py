@@ -46,6 +46,8 @@ def estimate(
     prices = profile if isinstance(profile, Profile) else load_profile(profile)
     if activity.samples < 1 or activity.steps < 1:
         raise DataError("the activity holds no samples or no steps; run the network on data first")
+    if any(layer.updates.ndim > 1 for layer in activity.layers):
+        raise DataError("the activity is by step; pass the run's own, of which by_step is a part")
     models = _models(activity, net)
     latency: Latency | None = None
     charges: Iterable[Charge]
