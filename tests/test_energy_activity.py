@@ -106,7 +106,7 @@ def test_every_count_equals_a_recount_from_the_spike_trains(kind: str, seed: int
         np.testing.assert_array_equal(
             one_layer.active_updates, layer.n - idle_by_hand(net, x, ran, layer)
         )
-        bits = np.zeros((BATCH, STEPS), dtype=np.int64)
+        bits, messages = np.zeros((2, BATCH, STEPS), dtype=np.int64)
         for output in layer.model.outputs:
             count = (ran.sent[layer.name][output.name] != 0).sum(axis=2)
             if output.is_spike:
@@ -114,7 +114,9 @@ def test_every_count_equals_a_recount_from_the_spike_trains(kind: str, seed: int
             if output.is_spike or (layer.name, output.name) in heard:
                 np.testing.assert_array_equal(one_layer.sent[output.name], count)
                 bits += 0 if output.is_spike else count * output.bits
+                messages += 0 if output.is_spike else count
         np.testing.assert_array_equal(one_layer.payload_bits, bits)
+        np.testing.assert_array_equal(one_layer.messages, messages)
     for name, total in counts_of(found).items():
         np.testing.assert_array_equal(total, counts_of(steps)[name].sum(axis=1))
 
