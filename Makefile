@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := snn2hw converters targets
-TOOLS := snntorch norse sinabs spikingjelly
+TOOLS := snntorch norse sinabs spikingjelly neurobench
 
 .DEFAULT_GOAL := help
 .PHONY: help demo learn test test-tools bench bench-learning support lint format types wheel digits clean
@@ -26,7 +26,7 @@ learn: $(INSTALLED)  ## the third example: e-prop on ten digits, then a new spea
 test: $(INSTALLED)  ## all tests
 	$(BIN)/python -m pytest
 
-test-tools: $(INSTALLED) $(TOOLS:%=.build/tools/%/.installed)  ## exports of snnTorch, norse, sinabs, SpikingJelly
+test-tools: $(INSTALLED) $(TOOLS:%=.build/tools/%/.installed)  ## against snnTorch, norse, sinabs, SpikingJelly, NeuroBench
 	$(BIN)/python -m pytest -m tools tests/tools
 
 bench: $(INSTALLED)  ## figures of the README: speed against Lava; JSON in benchmarks/results

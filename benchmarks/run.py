@@ -5,6 +5,8 @@ so.
 """
 
 import accuracy
+import activity
+import energy
 import eprop_speed
 import frameworks
 import gates
@@ -15,7 +17,9 @@ if __name__ == "__main__":
     # The clock before torch comes in: its idle threads slow their neighbours down.
     scaling.main()
     eprop_speed.main()
+    activity.main()
     gates.main()
+    energy.main()
     frameworks.main()
     speed.main()
     accuracy.main()

@@ -28,6 +28,7 @@ _PUBLIC = {
     "from_nir": "snn2hw.converters.pytorch",
     "load": "snn2hw.storage",
     "lower": "snn2hw.passes",
+    "metrics": "snn2hw.energy.metrics",
     "place": "snn2hw.targets.place",
     "quantize": "snn2hw.passes",
     "read": "snn2hw.converters.nir_file",

@@ -330,11 +330,12 @@ class FixedPointNetwork:
         *,
         aligned: bool = True,
         threads: int | None = None,
+        per_step: bool = False,
     ) -> Run:
         """Simulate; see ``snn2hw.simulator.simulate``."""
         from snn2hw.simulator import simulate
 
-        return simulate(self, x, record, aligned=aligned, threads=threads)
+        return simulate(self, x, record, aligned=aligned, threads=threads, per_step=per_step)
 
     def save(self, path: str | Path) -> None:
         """Write the network to one self-contained HDF5 file; see ``snn2hw.storage``."""

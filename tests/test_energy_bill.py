@@ -13,7 +13,7 @@ from snn2hw.energy import Bill, estimate, load_profile
 from snn2hw.energy.profile import Profile, parse_profile
 from snn2hw.errors import DataError
 from snn2hw.graph import FixedPointNetwork
-from snn2hw.simulator.run import Activity, LayerActivity, SynapseActivity
+from snn2hw.simulator.activity import Activity, LayerActivity, SynapseActivity
 
 PJ = 1e-12
 
@@ -102,7 +102,8 @@ def test_loihi1_has_no_price_for_a_gated_neuron_and_says_so() -> None:
         ("neuron updates, idle", 100),
     ]
     assert bill.unpriced[0].why_unpriced == (
-        "loihi1-davies2018 prices neuron_update_active for lif, readout only, not for gpn"
+        "loihi1-davies2018 prices neuron_update_active for lif, readout, integrator only, "
+        "not for gpn"
     )
     assert bill.unpriced[0].energy_j is None
     assert bill.priced_j == pytest.approx((260 * 23.6 + 80 * 1.7) * PJ)
@@ -242,3 +243,11 @@ def test_empty_activity_and_unknown_model() -> None:
         estimate(Activity(0, 0, {}, (), ()))
     with pytest.raises(DataError, match=r"unknown model 'mine'; pass the network that ran as net="):
         estimate(activity(layer(model="mine"), synapses=()))
+
+
+def test_an_activity_by_step_is_no_inference() -> None:
+    net, x = random_network(np.random.default_rng(1), "lif", steps=2)
+    steps = net.run(x, threads=1, per_step=True).activity.by_step
+    assert steps is not None
+    with pytest.raises(DataError, match="the activity is by step; pass the run's own"):
+        estimate(steps, net=net)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from snn2hw.energy import load_profile, operations, profile_names
-from snn2hw.energy.profile import parse_profile
+from snn2hw.energy import float_operations, load_profile, operations, profile_names
+from snn2hw.energy.profile import TERMS, parse_profile
 from snn2hw.errors import ProfileError
 from snn2hw.neurons import MODELS
 
@@ -38,14 +38,21 @@ def write(folder: Path, data: Any) -> Path:
 
 
 def test_what_ships() -> None:
-    assert profile_names() == ("cmos45-horowitz2014", "loihi1-davies2018")
+    assert profile_names() == (
+        "cmos45-horowitz2014",
+        "cmos45-horowitz2014-fp32",
+        "lemaire2022",
+        "loihi1-davies2018",
+        "loihi1-sanafe2025",
+        "spinnaker2",
+    )
     for name in profile_names():
         profile = load_profile(name)
         assert profile.name == name
         assert profile.not_included
-        for price in profile.prices.values():
+        for price in (*profile.prices.values(), *profile.times.values()):
             assert price.source
-            assert price.grade in "SMT"
+            assert price.grade in "SMTC"
 
 
 def test_davies_prices() -> None:
@@ -64,6 +71,57 @@ def test_davies_prices() -> None:
     )
     assert {price.grade for price in prices.values()} == {"S"}
     assert prices["synaptic_operation"].at_least
+
+
+def test_davies_times() -> None:
+    times = load_profile("loihi1-davies2018").times
+    nanoseconds = {term: time.joules() * 1e9 for term, time in times.items()}
+    assert nanoseconds == pytest.approx(
+        {
+            "synaptic_operation": 3.5,
+            "neuron_update_active": 8.4,
+            "neuron_update_idle": 5.3,
+            "barrier": 113,
+        }
+    )
+    assert times["barrier"].joules(32) * 1e9 == pytest.approx(465)
+
+
+def test_sanafe_prices() -> None:
+    prices = load_profile("loihi1-sanafe2025").prices
+    picojoules = {term: price.joules() * 1e12 for term, price in prices.items()}
+    assert picojoules == pytest.approx(
+        {
+            "synapse_dense": 35.5,
+            "synapse_sparse": 33.6,
+            "synapse_convolution": 24.0,
+            "neuron_access": 51.2,
+            "neuron_update": 21.6,
+            "spike_out": 69.3,
+            "message_out": 111.0,
+            "hop_east_west": 3.0,
+            "hop_north_south": 4.2,
+        }
+    )
+    assert {(price.low, price.high) for price in prices.values()} == {(0.88, 1.12)}
+
+
+def test_float_prices_of_horowitz() -> None:
+    prices = load_profile("cmos45-horowitz2014-fp32").prices
+    assert prices["add"].joules() == pytest.approx(0.9e-12)
+    assert prices["multiply"].joules() == pytest.approx(3.7e-12)
+    assert (
+        prices["sram_access"].points
+        == load_profile("cmos45-horowitz2014").prices["sram_access"].points
+    )
+
+
+@pytest.mark.parametrize(
+    ("capacity", "picojoules"), [(0, 0), (4096, 5), (8192, 10), (20480, 15), (2**24, 100)]
+)
+def test_lemaire_memory_falls_to_nothing(capacity: float, picojoules: float) -> None:
+    price = load_profile("lemaire2022").prices["sram_word"]
+    assert price.joules(capacity) * 1e12 == pytest.approx(picojoules)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +171,10 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"value": None}, r"None is not a finite number"),
         ({"points": [[1, 2]]}, r"give either a value or points"),
         ({"at_least": 1}, r"at_least is not true or false"),
+        ({"unit": "mW"}, r"term 'synaptic_operation': unit is 'mW'; use one of J"),
+        ({"range": [0.5]}, r"range \[0.5\] is not a pair; write \[lowest, highest factor\]"),
+        ({"range": [1.1, 1.2]}, r"range \[1.1, 1.2\] leaves the price out; write factors around 1"),
+        ({"range": [-1, 2]}, r"-1 is negative"),
         ({"models": []}, r"models is missing or empty; write it as a list of texts"),
         ({"volts": 1}, r"term 'synaptic_operation': unknown key 'volts'; the keys are assumption"),
     ],
@@ -149,7 +211,10 @@ def test_bad_points(tmp_path: Path, points: Any, message: str) -> None:
         ({"terms": {}}, r"mine\.json: terms is missing or empty"),
         ({"terms": {"warp": {}}}, r"mine\.json: unknown term 'warp'; a profile of events prices"),
         ({"terms": {"spike_in_tile": 5}}, r"term 'spike_in_tile' is no JSON object; give it value"),
-        ({"account": "guess"}, r"mine\.json: account is 'guess'; use one of events, operations"),
+        (
+            {"account": "guess"},
+            r"mine\.json: account is 'guess'; use one of events, stages, op",
+        ),
         ({"account": "operations"}, r"unknown term 'synaptic_operation'; a profile of operations"),
         ({"not_included": []}, r"mine\.json: not_included is missing or empty"),
         ({"title": 3}, r"mine\.json: title is missing"),
@@ -159,6 +224,31 @@ def test_bad_points(tmp_path: Path, points: Any, message: str) -> None:
 def test_bad_profiles(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ProfileError, match=message):
         load_profile(write(tmp_path, good() | change))
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ([], r"mine\.json: times is no JSON object"),
+        ({"nap": {}}, r"unknown time 'nap'; a profile of events gives synaptic_operation"),
+        ({"barrier": 3}, r"time 'barrier' is no JSON object"),
+        ({"barrier": {"value": 3, "unit": "pJ", "source": "x", "grade": "M"}},
+         r"time 'barrier': unit is 'pJ'; use one of s, us, ns"),
+        ({"barrier": {"value": 3, "unit": "ns", "grade": "M"}}, r"source is missing"),
+    ],
+)  # fmt: skip
+def test_bad_times(tmp_path: Path, times: Any, message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        load_profile(write(tmp_path, good() | {"times": times}))
+
+
+def test_powers_have_units_of_power(tmp_path: Path) -> None:
+    entry = {"value": 2, "unit": "mW", "source": "my lab, 2026", "grade": "M"}
+    data = good() | {"account": "power-states", "terms": {"chip_base": entry}}
+    assert load_profile(write(tmp_path, data)).prices["chip_base"].joules() == pytest.approx(2e-3)
+    data["terms"] = {"chip_base": entry | {"unit": "pJ"}}
+    with pytest.raises(ProfileError, match=r"unit is 'pJ'; use one of W, mW, uW"):
+        load_profile(write(tmp_path, data))
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "not JSON"), ("[1]", "holds no JSON object")])
@@ -181,3 +271,12 @@ def test_the_documentation_says_what_the_code_does() -> None:
     rows = re.findall(r"^\| (\w+) \|((?: \d+ \|){7})$", text, re.MULTILINE)
     said = {name.lower(): [int(n) for n in re.findall(r"\d+", counts)] for name, counts in rows}
     assert said == {name: list(operations(model).values()) for name, model in MODELS.items()}
+    rows = re.findall(r"^\| (\w+) \|((?: \d+ \|){6})$", text, re.MULTILINE)
+    floats = {name.lower(): [int(n) for n in re.findall(r"\d+", counts)] for name, counts in rows}
+    assert floats == {
+        name: list(float_operations(model)[0].values()) for name, model in MODELS.items()
+    }
+    for account, terms in TERMS.items():
+        assert f"`{account}`" in text
+        assert all(f"`{term}`" in text for term in terms)
+    assert all(f"| `{name}` |" in text for name in profile_names())

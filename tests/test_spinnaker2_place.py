@@ -290,8 +290,8 @@ def test_more_pes_never_fill_the_fullest_more(pilotnet: FixedPointNetwork) -> No
 
 
 def test_a_target_that_nothing_is_placed_on() -> None:
-    with pytest.raises(TargetError, match="target 'loihi2' has no placement; choose one of spinna"):
-        snn2hw.place(small(), target="loihi2")
+    with pytest.raises(TargetError, match="target 'loihi3' has no placement; choose one of spinna"):
+        snn2hw.place(small(), target="loihi3")
 
 
 def test_a_run_of_another_network() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from snn2hw.cli import place_loihi
 from snn2hw.cli.common import (
     add_json,
     check_labels,
@@ -26,40 +27,58 @@ from snn2hw.storage import load
 if TYPE_CHECKING:
     from snn2hw.targets.spinnaker2.placement import Core, Placement
 
+TARGETS = ("spinnaker2", "loihi1", "loihi2")
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     command.add_argument("network", metavar="NET.h5", help="network made by 'snn2hw quantize'")
-    command.add_argument("--target", default="spinnaker2", choices=["spinnaker2"])
+    command.add_argument("--target", default="spinnaker2", choices=TARGETS)
     command.add_argument(
-        "--pes", type=natural, metavar="N", help="processing elements (the fewest that fit)"
+        "--pes",
+        type=natural,
+        metavar="N",
+        help="processing elements of SpiNNaker2 (the fewest that fit)",
     )
-    command.add_argument("--data", metavar="X", help="data to run, for measured packets and cycles")
+    command.add_argument(
+        "--data", metavar="X", help="data to run, for measured messages and cycles"
+    )
     command.add_argument(
         "--samples", type=natural, metavar="N", help="run the first N samples only"
     )
     command.add_argument("--chip", metavar="CHIP.json", help="figures of a chip of your own")
-    command.add_argument("--picture", metavar="OUT.svg", help="draw the elements")
+    command.add_argument("--picture", metavar="OUT.svg", help="draw the chip")
     add_json(command)
 
 
 def main(options: argparse.Namespace) -> int:
     """Place; status 1 where anything does not fit."""
+    from snn2hw.targets.loihi import picture as loihi_picture
+    from snn2hw.targets.loihi.placement import LoihiPlacement
+    from snn2hw.targets.loihi.spec import load_loihi
     from snn2hw.targets.place import place
-    from snn2hw.targets.spinnaker2.picture import write_picture
+    from snn2hw.targets.spinnaker2 import picture
     from snn2hw.targets.spinnaker2.spec import load_spinnaker2
 
     net = load(options.network)
-    spec = load_spinnaker2(options.chip) if options.chip else None
+    read = load_spinnaker2 if options.target == "spinnaker2" else load_loihi
+    spec = read(options.chip) if options.chip else None
     run = _run(net, options) if options.data else None
     placed = place(net, options.target, options.pes, run, spec)
     if options.picture:
-        write_picture(options.picture, placed, options.network)
+        if isinstance(placed, LoihiPlacement):
+            loihi_picture.write_picture(options.picture, placed, options.network)
+        else:
+            picture.write_picture(options.picture, placed, options.network)
         say(f"wrote {options.picture}")
-    if options.json:
-        show_json(answer(placed))
+    if isinstance(placed, LoihiPlacement):
+        found, told = place_loihi.answer(placed), place_loihi.lines(placed, options.network)
     else:
-        for line in lines(placed, options.network):
+        found, told = answer(placed), lines(placed, options.network)
+    if options.json:
+        show_json(found)
+    else:
+        for line in told:
             show(line)
     return 0 if placed.ok else 1
 

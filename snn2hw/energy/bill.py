@@ -15,7 +15,8 @@ class Charge:
 
     layer: layer (or input) that is charged; group: "synapses", "neurons", "messages" or "memory";
     what: in words; term: which price of the profile; count: per inference; capacity_bytes: size of
-    the memory that is accessed; model: neuron model, where the price depends on it.
+    the memory that is accessed; model: neuron model, where the price depends on it; why: why no
+    price can be put to it, "" where one can.
     """
 
     layer: str
@@ -25,6 +26,21 @@ class Charge:
     count: float
     capacity_bytes: float = 0.0
     model: str | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a step takes on the busiest core, and an inference, in seconds.
+
+    step_s: average over the steps of the slowest sample; how: what was added up; times: whose word
+    it is.
+    """
+
+    step_s: float
+    inference_s: float
+    how: str
+    times: tuple[Price, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,13 +65,27 @@ class Item:
         """Joules per inference; None where there is no price."""
         return None if self.price_j is None else self.count * self.price_j
 
+    @property
+    def low_j(self) -> float | None:
+        """The same at the lowest price that the sources allow."""
+        return self._times(None if self.price is None else self.price.low)
+
+    @property
+    def high_j(self) -> float | None:
+        """The same at the highest one."""
+        return self._times(None if self.price is None else self.price.high)
+
+    def _times(self, factor: float | None) -> float | None:
+        return None if self.energy_j is None or factor is None else self.energy_j * factor
+
 
 @dataclass(frozen=True)
 class Bill:
     """Energy of one inference, averaged over the samples of a run.
 
     samples: number of them; steps: time steps of each; layers: in the network's order; items: the
-    lines. An inference is one sample of the run.
+    lines; placed: whether a placement gave hops and copies (or elements); latency: where the
+    profile has times and a placement was given. An inference is one sample of the run.
     """
 
     profile: Profile
@@ -63,11 +93,23 @@ class Bill:
     steps: int
     layers: tuple[str, ...]
     items: tuple[Item, ...]
+    placed: bool = False
+    latency: Latency | None = None
 
     @property
     def priced_j(self) -> float:
         """Joules per inference of everything that the profile prices."""
         return _sum(self.items)
+
+    @property
+    def low_j(self) -> float:
+        """The same at the lowest prices that the sources allow."""
+        return float(sum(item.low_j for item in self.items if item.low_j is not None))
+
+    @property
+    def high_j(self) -> float:
+        """The same at the highest ones; no bound where ``at_least``."""
+        return float(sum(item.high_j for item in self.items if item.high_j is not None))
 
     @property
     def total_j(self) -> float | None:
@@ -117,6 +159,10 @@ class Bill:
             "steps": self.steps,
             "total_j": self.total_j,
             "priced_j": self.priced_j,
+            "low_j": self.low_j,
+            "high_j": self.high_j,
+            "placed": self.placed,
+            "latency": None if self.latency is None else _latency(self.latency),
             "at_least": self.at_least,
             "layers_j": self.by_layer(),
             "terms_j": self.by_term(),
@@ -139,7 +185,9 @@ def price_charges(charges: Iterable[Charge], profile: Profile) -> tuple[Item, ..
 def _priced(charge: Charge, profile: Profile) -> Item:
     price = profile.prices.get(charge.term)
     why = ""
-    if price is None:
+    if charge.why:
+        why, price = charge.why, None
+    elif price is None:
         why = f"{profile.name} has no price for {charge.term}"
     elif price.models is not None and charge.model not in price.models:
         why = (
@@ -166,6 +214,8 @@ def _item(item: Item) -> Mapping[str, Any]:
         "count": item.count,
         "price_j": item.price_j,
         "energy_j": item.energy_j,
+        "low_j": item.low_j,
+        "high_j": item.high_j,
         "source": None if item.price is None else item.price.source,
         "grade": None if item.price is None else item.price.grade,
     }
@@ -179,5 +229,15 @@ def _price(price: Price) -> Mapping[str, Any]:
         "source": price.source,
         "grade": price.grade,
         "at_least": price.at_least,
+        "range": [price.low, price.high],
         "assumption": price.assumption,
+    }
+
+
+def _latency(latency: Latency) -> Mapping[str, Any]:
+    return {
+        "step_s": latency.step_s,
+        "inference_s": latency.inference_s,
+        "how": latency.how,
+        "times": [{**_price(time), "unit": "s"} for time in latency.times],
     }

@@ -18,13 +18,19 @@ What is counted and what not:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from snn2hw.neurons.base import NeuronModel
 
 KINDS = ("adds", "multiplies", "shifts", "compares", "selects", "logic", "lookups")
 """The kinds of operation, in the order in which they are reported."""
+
+FLOAT_KINDS = ("adds", "multiplies", "compares", "selects", "logic", "functions")
+"""Those of a float step; functions: tanh, exp and their like."""
 
 
 class Counted:
@@ -49,6 +55,8 @@ class Counted:
         """symbol: the operator, by which a selection is recognised."""
         self.kind = kind
         self.symbol = symbol
+        # NumPy functions wrap a number that they do not know into an array without dimensions.
+        operands = tuple(o.item() if isinstance(o, np.ndarray) else o for o in operands)
         self.operands = operands
         self.varies = varies or any(_varies(operand) for operand in operands)
         self.flag = flag
@@ -156,12 +164,48 @@ class Counted:
         """One comparison."""
         return self._compare("!=", other)
 
+    def astype(self, dtype: object) -> Counted:
+        """The same number: nothing is computed."""
+        return self
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """NumPy's operators, maxima and functions of one argument."""
+        args = [x.item() if isinstance(x, np.ndarray | np.generic) else x for x in inputs]
+        if ufunc.__name__ in _OPERATORS:
+            return _OPERATORS[ufunc.__name__](*args)
+        if ufunc in (np.maximum, np.minimum):
+            chosen = Counted("compares", "<", tuple(args), flag=True)
+            return Counted("selects", "where", (chosen, *args))
+        if len(args) == 1:
+            return Counted("functions", ufunc.__name__, tuple(args))
+        return NotImplemented
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """``np.where``: one selection."""
+        if function is not np.where:
+            return NotImplemented
+        return Counted("selects", "where", tuple(args))
+
     def _compare(self, symbol: str, other: Any) -> Counted:
         return Counted("compares", symbol, (self, other), flag=True)
 
     def _logic(self, symbol: str, other: Any) -> Counted:
         both = self.flag and isinstance(other, Counted) and other.flag
         return Counted("logic", symbol, (self, other), flag=both)
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "equal": operator.eq,
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+}
 
 
 class CountedTable:
@@ -186,9 +230,41 @@ def operations(model: NeuronModel) -> dict[str, int]:
     return count(results[: len(model.states) + len(model.outputs)])
 
 
-def count(results: Iterable[Any]) -> dict[str, int]:
-    """Operations on which ``results`` depend, each counted once, however often it is used."""
-    totals = dict.fromkeys(KINDS, 0)
+def float_operations(model: NeuronModel) -> tuple[dict[str, int], int]:
+    """Operations of one float step of one neuron, kind (see ``FLOAT_KINDS``) -> how many, and how
+    many parameters it reads.
+
+    A gain of the input is no operation: it is folded into the weights.
+    """
+    params = _FloatParams(model.gain_of.values())
+    states = {state.name: Counted(varies=True) for state in model.states}
+    inputs = {name: Counted(varies=True) for name in model.inputs}
+    new, outputs = model.float_step(states, inputs, params)
+    results = [*new.values(), *(outputs[o.name] for o in model.outputs if o.name in outputs)]
+    plain = (r.item() if isinstance(r, np.ndarray) else r for r in results)
+    return count(plain, FLOAT_KINDS), len(params)
+
+
+class _FloatParams(dict[str, Counted]):
+    """A parameter for every name that a float step asks for; gains are 1."""
+
+    def __init__(self, gains: Iterable[str]) -> None:
+        super().__init__()
+        self._gains = frozenset(gains)
+
+    def __missing__(self, name: str) -> Counted | int:
+        if name in self._gains:
+            return 1
+        self[name] = Counted()
+        return self[name]
+
+
+def count(results: Iterable[Any], kinds: tuple[str, ...] = KINDS) -> dict[str, int]:
+    """Operations on which ``results`` depend, each counted once, however often it is used.
+
+    kinds: those that may occur.
+    """
+    totals = dict.fromkeys(kinds, 0)
     seen: set[int] = set()
     waiting = [result for result in results if isinstance(result, Counted)]
     while waiting:
@@ -215,7 +291,9 @@ def _selection(node: Counted) -> tuple[Any, ...] | None:
     if node.symbol != "+":
         return None
     for base, product in (node.operands, node.operands[::-1]):
-        if not (isinstance(product, Counted) and product.kind == "selects"):
+        if not (
+            isinstance(product, Counted) and (product.kind, product.symbol) == ("selects", "*")
+        ):
             continue
         flag, difference = product.operands
         if isinstance(difference, Counted) and difference.symbol == "-":

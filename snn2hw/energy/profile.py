@@ -1,8 +1,8 @@
 """Energy profiles: prices with unit, source and grade, from JSON files that are checked on loading.
 
-A profile says how it accounts ("events" of a neuromorphic chip, or "operations" and memory accesses
-of digital logic), gives a price to each term that it knows, and lists what it leaves out. Format:
-docs/energy.md.
+A profile says how it accounts (``terms.TERMS``: by events of a neuromorphic chip, by operations
+and memory accesses of digital logic, ...), gives a price to each term that it knows, and lists what
+it leaves out. Format: docs/energy.md.
 """
 
 from __future__ import annotations
@@ -11,49 +11,29 @@ import itertools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from snn2hw.energy.terms import GRADES, PER_SECOND, POWER_UNITS, TERMS, TIME_UNITS, TIMES, UNITS
 from snn2hw.errors import ProfileError
 
-TERMS: Mapping[str, Mapping[str, str]] = {
-    "events": {
-        "synaptic_operation": "synaptic operation",
-        "neuron_update_active": "neuron update, active",
-        "neuron_update_idle": "neuron update, idle",
-        "spike_in_tile": "message within a tile",
-        "hop_east_west": "hop east or west",
-        "hop_north_south": "hop north or south",
-        "stdp_pair_update": "pairwise STDP update",
-    },
-    "operations": {
-        "add": "addition",
-        "multiply_8": "multiplication, 8 bits",
-        "multiply_32": "multiplication, 32 bits",
-        "compare": "comparison",
-        "select": "selection",
-        "shift": "shift",
-        "logic": "bitwise operation",
-        "sram_access": "SRAM access, 64 bits",
-    },
-}
-"""The terms that a profile may price, by the way it accounts: name -> what it is."""
+__all__ = [
+    "GRADES",
+    "TERMS",
+    "UNITS",
+    "Price",
+    "Profile",
+    "load_profile",
+    "parse_profile",
+    "profile_names",
+]
 
-GRADES: Mapping[str, str] = {
-    "M": "measured on silicon",
-    "S": "pre-silicon simulation",
-    "A": "all-in figure at one operating point",
-    "T": "technology table",
-}
-"""Grades of sources. U, unsourced, is refused."""
-
-UNITS: Mapping[str, float] = {"J": 1.0, "nJ": 1e-9, "pJ": 1e-12, "fJ": 1e-15}
-"""Units of a price -> joules."""
-
-_PROFILE_KEYS = {"name", "title", "technology", "account", "terms", "not_included"}
-_TERM_KEYS = {"value", "points", "unit", "source", "grade", "at_least", "assumption", "models"}
+_PROFILE_KEYS = {"name", "title", "technology", "account", "terms", "times", "not_included"}
+_TERM_KEYS = {
+    "value", "points", "unit", "source", "grade", "range", "at_least", "assumption", "models",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,7 +42,9 @@ class Price:
 
     points: (capacity in bytes, price in joules) in rising order of capacity; a single point with
     capacity 0 where the price is one number. at_least: the source gives a lower bound. models: the
-    neuron models that the price holds for, None for all.
+    neuron models that the price holds for, None for all. low, high: factors between which the price
+    lies, where sources differ or give an error. A power is in joules per second, and a time of
+    ``Profile.times`` in seconds.
     """
 
     term: str
@@ -72,6 +54,8 @@ class Price:
     at_least: bool = False
     assumption: str = ""
     models: tuple[str, ...] | None = None
+    low: float = 1.0
+    high: float = 1.0
 
     def joules(self, capacity_bytes: float = 0.0) -> float:
         """Price in joules: linear between the points, the outermost ones beyond them."""
@@ -88,7 +72,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Profile:
-    """Prices of one technology. account: "events" or "operations" (see ``TERMS``)."""
+    """Prices of one technology. account: see ``terms.TERMS``; times: seconds by term, if known."""
 
     name: str
     title: str
@@ -96,6 +80,7 @@ class Profile:
     account: str
     prices: Mapping[str, Price]
     not_included: tuple[str, ...]
+    times: Mapping[str, Price] = field(default_factory=dict)
 
 
 def profile_names() -> tuple[str, ...]:
@@ -143,6 +128,9 @@ def parse_profile(text: str, file: str) -> Profile:
     if not isinstance(terms, dict) or not terms:
         raise ProfileError(f"{file}: terms is missing or empty; price at least one term")
     prices = {term: _price(term, entry, account, file) for term, entry in terms.items()}
+    times = data.get("times", {})
+    if not isinstance(times, dict):
+        raise ProfileError(f"{file}: times is no JSON object; write term -> time")
     for price in prices.values():
         if price.grade == "A" and len(prices) > 1:
             raise ProfileError(
@@ -156,6 +144,7 @@ def parse_profile(text: str, file: str) -> Profile:
         account=account,
         prices=prices,
         not_included=_texts(data, "not_included", file),
+        times={term: _time(term, entry, account, file) for term, entry in times.items()},
     )
 
 
@@ -165,13 +154,27 @@ def _price(term: str, entry: Any, account: str, file: str) -> Price:
             f"{file}: unknown term {term!r}; a profile of {account} prices "
             f"{', '.join(TERMS[account])}"
         )
-    where = f"{file}: term {term!r}"
+    units = POWER_UNITS if term in PER_SECOND else UNITS
+    return _figure(term, entry, units, f"{file}: term {term!r}")
+
+
+def _time(term: str, entry: Any, account: str, file: str) -> Price:
+    known = TIMES.get(account, {})
+    if term not in known:
+        raise ProfileError(
+            f"{file}: unknown time {term!r}; a profile of {account} gives "
+            f"{', '.join(known) or 'no times'}"
+        )
+    return _figure(term, entry, TIME_UNITS, f"{file}: time {term!r}")
+
+
+def _figure(term: str, entry: Any, units: Mapping[str, float], where: str) -> Price:
     if not isinstance(entry, dict):
         raise ProfileError(f"{where} is no JSON object; give it value, unit, source and grade")
     _only(entry, _TERM_KEYS, where)
     unit = _text(entry, "unit", where)
-    if unit not in UNITS:
-        raise ProfileError(f"{where}: unit is {unit!r}; use one of {', '.join(UNITS)}")
+    if unit not in units:
+        raise ProfileError(f"{where}: unit is {unit!r}; use one of {', '.join(units)}")
     grade = _text(entry, "grade", where)
     if grade == "U":
         raise ProfileError(
@@ -182,15 +185,29 @@ def _price(term: str, entry: Any, account: str, file: str) -> Price:
     at_least = entry.get("at_least", False)
     if not isinstance(at_least, bool):
         raise ProfileError(f"{where}: at_least is not true or false; write one of them")
+    low, high = _range(entry, where)
     return Price(
         term=term,
-        points=_points(entry, UNITS[unit], where),
+        points=_points(entry, units[unit], where),
         source=_text(entry, "source", where),
         grade=grade,
         at_least=at_least,
         assumption=_text(entry, "assumption", where) if "assumption" in entry else "",
         models=_texts(entry, "models", where) if "models" in entry else None,
+        low=low,
+        high=high,
     )
+
+
+def _range(entry: Mapping[str, Any], where: str) -> tuple[float, float]:
+    """Factors between which the price lies."""
+    pair = entry.get("range", [1, 1])
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise ProfileError(f"{where}: range {pair!r} is not a pair; write [lowest, highest factor]")
+    low, high = (_number(factor, where) for factor in pair)
+    if not low <= 1 <= high:
+        raise ProfileError(f"{where}: range {pair!r} leaves the price out; write factors around 1")
+    return low, high
 
 
 def _points(entry: Mapping[str, Any], scale: float, where: str) -> tuple[tuple[float, float], ...]:

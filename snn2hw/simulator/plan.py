@@ -89,6 +89,7 @@ class Plan:
     bytes_of: dict[str, tuple[int, int]]
     out_at: dict[tuple[str, str], int]
     state_at: dict[tuple[str, str], int]
+    port_at: dict[tuple[str, str], int]
     spike_bytes: int
     places: dict[str, Ints]
     channels: dict[str, int]
@@ -133,6 +134,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
     bytes_of: dict[str, tuple[int, int]] = {}
     out_at: dict[tuple[str, str], int] = {}
     state_at: dict[tuple[str, str], int] = {}
+    port_at: dict[tuple[str, str], int] = {}
     at_state = at_acc = at_out = at_fired = at_bit = 0
     kinds = list(MODELS)
     for layer in order:
@@ -142,6 +144,8 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         for output in model.outputs:
             used = output.is_spike or (layer.name, output.name) in heard
             source = add_source(layer.name, output.name, n) if used else -1
+            if used:
+                port_at[layer.name, output.name] = len(ports)
             if output.is_spike:
                 ports.append((at_fired, source, at_bit, 1))
                 bytes_of[layer.name] = (at_bit, padded(n) // BYTE)
@@ -235,6 +239,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         bytes_of=bytes_of,
         out_at=out_at,
         state_at=state_at,
+        port_at=port_at,
         spike_bytes=at_bit,
         places={name: places_of(numbers) for name, numbers in kept.items()},
         channels=_channels(net),

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Counts = npt.NDArray[np.int64]
-"""One count per sample, shape (batch,)."""
+from snn2hw.simulator.activity import Activity, Counts, LayerActivity, SynapseActivity
+
+__all__ = [
+    "Activity",
+    "Counts",
+    "LayerActivity",
+    "Outputs",
+    "Overflows",
+    "Run",
+    "SpikeRecord",
+    "SynapseActivity",
+]
 
 
 class SpikeRecord(Mapping[str, npt.NDArray[np.uint8]]):
@@ -79,82 +89,6 @@ class Outputs(Mapping[str, npt.NDArray[np.int32]]):
     def __len__(self) -> int:
         """Number of outputs."""
         return len(self._messages)
-
-
-@dataclass(frozen=True)
-class LayerActivity:
-    """What the neurons of one layer did, per sample.
-
-    updates: neuron steps; idle_updates: those among them with every input and state zero;
-    spikes, messages: emitted plain spikes and non-zero graded messages of ``message_bits``.
-    """
-
-    name: str
-    model: str
-    neurons: int
-    updates: Counts
-    idle_updates: Counts
-    spikes: Counts
-    messages: Counts
-    message_bits: int
-    wraps: Counts
-    clips: Counts
-
-
-@dataclass(frozen=True)
-class SynapseActivity:
-    """What one group of synapses did, per sample.
-
-    messages_in: spikes or non-zero graded messages that arrived; synops: synaptic operations, one
-    for each weight that a message met, zero weights included; synops_nonzero: without those.
-    A graded message times a weight is a multiply-accumulate (``graded``), a spike an accumulate.
-    """
-
-    name: str
-    source: str
-    target: str
-    graded: bool
-    message_bits: int
-    weights: int
-    weights_nonzero: int
-    messages_in: Counts
-    synops: Counts
-    synops_nonzero: Counts
-
-
-@dataclass(frozen=True)
-class Activity:
-    """Every operation of a run, counted, not sampled.
-
-    input_messages: input -> non-zero values that entered, per sample.
-    """
-
-    samples: int
-    steps: int
-    input_messages: Mapping[str, Counts]
-    layers: tuple[LayerActivity, ...]
-    synapses: tuple[SynapseActivity, ...]
-
-    def layer(self, name: str) -> LayerActivity:
-        """The activity of that layer (KeyError if there is none)."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise KeyError(f"no layer named {name!r}")
-
-    def into(self, name: str) -> tuple[SynapseActivity, ...]:
-        """The synapse groups that end at a layer."""
-        return tuple(s for s in self.synapses if s.target == name)
-
-    @property
-    def synops(self) -> int:
-        """All synaptic operations of the run."""
-        return int(sum(s.synops.sum() for s in self.synapses))
-
-    @property
-    def spikes(self) -> int:
-        """All spikes of the run, the input's not included."""
-        return int(sum(layer.spikes.sum() for layer in self.layers))
 
 
 @dataclass(frozen=True)

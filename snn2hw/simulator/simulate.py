@@ -10,18 +10,11 @@ import numpy.typing as npt
 
 from snn2hw.errors import DataError, ParameterError
 from snn2hw.graph import Data, FixedPointNetwork
+from snn2hw.simulator.counts import Counted, count_activity
 from snn2hw.simulator.generate import engine
 from snn2hw.simulator.messages import gather
 from snn2hw.simulator.plan import Copy, Plan
-from snn2hw.simulator.run import (
-    Activity,
-    LayerActivity,
-    Outputs,
-    Overflows,
-    Run,
-    SpikeRecord,
-    SynapseActivity,
-)
+from snn2hw.simulator.run import Outputs, Overflows, Run, SpikeRecord
 
 
 def simulate(
@@ -31,13 +24,15 @@ def simulate(
     *,
     aligned: bool = True,
     threads: int | None = None,
+    per_step: bool = False,
 ) -> Run:
     """Simulate every sample, from the states that the network starts with.
 
     x: integers of shape (batch, time, *input shape) within the input's range (``net.encode`` makes
     them from real values), or one such array for each input, by name; record: names of states and
     graded outputs to keep, of every layer that has them; aligned: results in logical time, or
-    (false) at the step they appear on the chip; threads: number of threads, all cores if not given.
+    (false) at the step they appear on the chip; threads: number of threads, all cores if not given;
+    per_step: keep the activity of every step too (``Activity.by_step``).
 
     Raises DataError for data of another shape, fractional or out of range, ParameterError for
     threads below 1.
@@ -51,9 +46,7 @@ def simulate(
     width = max((copy.to + copy.n for copy in copies), default=0)
     spikes = np.zeros((batch, time, plan.spike_bytes), dtype=np.uint8)
     recorded = np.zeros((batch, time, width), dtype=np.int32)
-    act_inputs = np.zeros((batch, len(net.inputs)), dtype=np.int64)
-    act_layers = np.zeros((batch, len(plan.order), 5), dtype=np.int64)
-    act_synapses = np.zeros((batch, len(plan.groups), 3), dtype=np.int64)
+    counted = Counted.empty(net, plan, batch, time if per_step else 1)
     table = [(int(c.from_out), c.first, c.n, c.to) for c in copies]
     before = numba.get_num_threads()
     numba.set_num_threads(min(threads or before, before))
@@ -77,9 +70,10 @@ def simulate(
             plan.sizes,
             spikes,
             recorded,
-            act_inputs,
-            act_layers,
-            act_synapses,
+            counted.inputs,
+            counted.layers,
+            counted.ports,
+            counted.synapses,
         )
     finally:
         numba.set_num_threads(before)
@@ -112,9 +106,9 @@ def simulate(
         outputs=Outputs(messages, {o.name: o.source for o in net.outputs}, record_of_spikes),
         spikes=record_of_spikes,
         state=state,
-        activity=_activity(net, plan, time, act_inputs, act_layers, act_synapses),
+        activity=count_activity(net, plan, time, counted, per_step=per_step),
         overflows={
-            layer.name: Overflows(*(int(n) for n in act_layers[:, k, 3:5].sum(axis=0)))
+            layer.name: Overflows(*(int(n) for n in counted.layers[:, :, k, 1:].sum(axis=(0, 1))))
             for k, layer in enumerate(plan.order)
         },
         decode=net.decode,
@@ -148,60 +142,3 @@ def _copies(net: FixedPointNetwork, plan: Plan, record: tuple[str, ...]) -> list
                 copies.append(Copy(layer.name, name, from_out, first, layer.n, to))
                 to += layer.n
     return copies
-
-
-def _activity(
-    net: FixedPointNetwork,
-    plan: Plan,
-    time: int,
-    act_inputs: npt.NDArray[np.int64],
-    act_layers: npt.NDArray[np.int64],
-    act_synapses: npt.NDArray[np.int64],
-) -> Activity:
-    layers = []
-    for k, layer in enumerate(plan.order):
-        idle, spikes, messages, wraps, clips = act_layers[:, k].T
-        graded = [output.bits for output in layer.model.outputs if not output.is_spike]
-        layers.append(
-            LayerActivity(
-                name=layer.name,
-                model=layer.model.name,
-                neurons=layer.n,
-                updates=np.full(len(idle), layer.n * time, dtype=np.int64),
-                idle_updates=idle,
-                spikes=spikes,
-                messages=messages,
-                message_bits=max(graded, default=1),
-                wraps=wraps,
-                clips=clips,
-            )
-        )
-    bits = {node.name: node.bits for node in net.inputs}
-    synapses = []
-    for k, synapse in enumerate(plan.groups):
-        messages_in, nonzero, met = act_synapses[:, k].T
-        if synapse.source in bits:
-            width = bits[synapse.source]
-        else:
-            width = net.layer(synapse.source).model.output(synapse.source_port).bits
-        synapses.append(
-            SynapseActivity(
-                name=synapse.name,
-                source=synapse.source,
-                target=synapse.target,
-                graded=width > 1,
-                message_bits=width,
-                weights=synapse.mantissa.size,
-                weights_nonzero=plan.weights_nonzero[k],
-                messages_in=messages_in,
-                synops=met,
-                synops_nonzero=nonzero,
-            )
-        )
-    return Activity(
-        samples=len(act_inputs),
-        steps=time,
-        input_messages={node.name: act_inputs[:, k] for k, node in enumerate(net.inputs)},
-        layers=tuple(layers),
-        synapses=tuple(synapses),
-    )

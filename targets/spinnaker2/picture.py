@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from pathlib import Path
 from textwrap import wrap
-from xml.sax.saxutils import escape
 
 from snn2hw.files import atomic
 from snn2hw.targets.spinnaker2.placement import Core, Placement
+from snn2hw.targets.svg import EMPTY, OVER, document, layer_colours, safe, shade, short_labels, text
 
 COLUMNS = 10
 """QuadPEs side by side."""
@@ -24,22 +24,6 @@ QUAD = 2
 
 BEYOND_MOST = 160
 """PEs beyond the chip that are drawn; the others are only counted."""
-
-LAYER_COLOURS = (
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#994f00",
-)  # fmt: skip
-EMPTY, OVER, LOW, HIGH = "#f1f0ec", "#b3202a", (226, 238, 247), (16, 66, 118)
-
-STYLE = """
-text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
-  fill: #1c2126; }
-.title { font-size: 19px; font-weight: 600; }
-.soft { fill: #5d666f; }
-.bad { fill: #b3202a; font-weight: 600; }
-.cell { font-size: 10.5px; text-anchor: middle; }
-.several { font-size: 9px; }
-.quad { fill: none; stroke: #b9b4a6; }
-"""
 
 
 def write_picture(path: str | Path, placed: Placement, name: str = "") -> None:
@@ -63,18 +47,12 @@ def picture(placed: Placement, name: str = "") -> str:
                 more = last - on_chip - beyond
                 words = "Beyond the chip: these PEs are not there"
                 words += f" (and {more:,} more, not drawn)" if more else ""
-                body.append(_text(MARGIN, bottom - 8, words, "bad"))
+                body.append(text(MARGIN, bottom - 8, words, "bad"))
             body += _grid(placed, first, count, bottom)
             rows = ceil(ceil(count / QUAD**2) / COLUMNS)
             bottom += rows * (QUAD * CELL_H + GAP)
     legend, height = _legend(placed, bottom + 14, width)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img">\n<title>{_safe(_title(placed, name))}</title>\n'
-        f'<style>{STYLE}</style>\n<rect width="{width}" height="{height}" fill="#fcfbf8"/>\n'
-        + "\n".join([*body, *legend])
-        + "\n</svg>\n"
-    )
+    return document(_title(placed, name), width, height, [*body, *legend])
 
 
 def _title(placed: Placement, name: str) -> str:
@@ -99,14 +77,14 @@ def _header(placed: Placement, name: str) -> tuple[list[str], int]:
         words = f"Does not fit: {v.used.split(' (')[0]}; {v.hint}"
     verdict = wrap(words, LINE)
     kind = "soft" if placed.ok else "bad"
-    found = [_text(MARGIN, 34, _title(placed, name), "title"), _text(MARGIN, 56, totals, "soft")]
-    found += [_text(MARGIN, 76 + 17 * k, line, kind) for k, line in enumerate(verdict)]
+    found = [text(MARGIN, 34, _title(placed, name), "title"), text(MARGIN, 56, totals, "soft")]
+    found += [text(MARGIN, 76 + 17 * k, line, kind) for k, line in enumerate(verdict)]
     return found, TOP + 17 * (len(verdict) - 1)
 
 
 def _grid(placed: Placement, first: int, count: int, top: int) -> Iterator[str]:
     cores = {core.pe: core for core in placed.cores}
-    colours, labels = _colours(placed), _labels(placed)
+    colours, labels = layer_colours(_names(placed)), short_labels(_names(placed))
     for quad in range(ceil(count / QUAD**2)):
         x = MARGIN + quad % COLUMNS * (QUAD * CELL_W + GAP)
         y = top + quad // COLUMNS * (QUAD * CELL_H + GAP)
@@ -130,19 +108,19 @@ def _cell(
 ) -> Iterator[str]:
     x, y = at
     share = core.bytes / placed.limit if core is not None else 0.0
-    yield f'<g class="pe" data-pe="{pe}"><title>{_safe(_details(placed, pe, core))}</title>'
+    yield f'<g class="pe" data-pe="{pe}"><title>{safe(_details(placed, pe, core))}</title>'
     box = f'x="{x}" y="{y}" width="{CELL_W - 1}" height="{CELL_H - 1}"'
-    yield f'<rect {box} fill="{_fill(share) if core is not None else EMPTY}"/>'
+    yield f'<rect {box} fill="{shade(share) if core is not None else EMPTY}"/>'
     middle = x + CELL_W // 2
     if core is None:
-        yield _text(middle, y + 23, str(pe), "cell soft")
+        yield text(middle, y + 23, str(pe), "cell soft")
     else:
         ink = "#ffffff" if share > 0.5 else "#1c2126"
         held = _bytes_of(placed, core)
         label, others = labels[max(held, key=lambda layer: held[layer])], len(held) - 1
         kind = "cell several" if others else "cell"
-        yield _text(middle, y + 18, label + (f"+{others}" if others else ""), kind, ink)
-        yield _text(middle, y + 31, f"{share:.0%}", "cell", ink)
+        yield text(middle, y + 18, label + (f"+{others}" if others else ""), kind, ink)
+        yield text(middle, y + 31, f"{share:.0%}", "cell", ink)
         left = float(x)
         for layer, size in held.items():
             wide = (CELL_W - 1) * size / max(sum(held.values()), 1)
@@ -172,25 +150,25 @@ def _details(placed: Placement, pe: int, core: Core | None) -> str:
 def _legend(placed: Placement, top: int, width: int) -> tuple[list[str], int]:
     """What colours mean and which layers there are; and where it ends."""
     steps, size = 50, 4
-    found = [_text(MARGIN, top + 12, "data memory in use")]
+    found = [text(MARGIN, top + 12, "data memory in use")]
     x = MARGIN + 130
     for k in range(steps):
-        fill = _fill((k + 0.5) / steps)
+        fill = shade((k + 0.5) / steps)
         found.append(
             f'<rect x="{x + size * k}" y="{top}" width="{size + 0.5}" height="14" fill="{fill}"/>'
         )
-    found += [_text(x, top + 29, "0 %", "soft"), _text(x + 174, top + 29, "100 %", "soft")]
+    found += [text(x, top + 29, "0 %", "soft"), text(x + 174, top + 29, "100 %", "soft")]
     x += steps * size + 30
     for fill, words in ((OVER, "over the limit"), (EMPTY, "empty, with its number")):
         found.append(f'<rect x="{x}" y="{top}" width="20" height="14" fill="{fill}"/>')
-        found.append(_text(x + 28, top + 12, words))
+        found.append(text(x + 28, top + 12, words))
         x += 150
     spare = placed.spec.integer("pes") - placed.spec.integer("pes_usable")
     words = f"{spare} PEs are not left to applications; which ones is not published"
-    found.append(_text(x + 44, top + 12, words, "soft"))
+    found.append(text(x + 44, top + 12, words, "soft"))
     top += 54
     across, wide = 2, (width - 2 * MARGIN) // 2
-    colours, labels = _colours(placed), _labels(placed)
+    colours, labels = layer_colours(_names(placed)), short_labels(_names(placed))
     rows = ceil(len(placed.demands) / across)
     for k, demand in enumerate(placed.demands):
         x, y = MARGIN + k // rows * wide, top + k % rows * 20
@@ -203,35 +181,9 @@ def _legend(placed: Placement, top: int, width: int) -> tuple[list[str], int]:
         words += f"PE{'s' * (len(parts) > 1)}, {total:,} bytes"
         fill = colours[demand.layer]
         found.append(f'<rect x="{x}" y="{y - 10}" width="20" height="{2 * STRIP}" fill="{fill}"/>')
-        found.append(_text(x + 28, y, words))
+        found.append(text(x + 28, y, words))
     return found, top + rows * 20 + 8
 
 
-def _colours(placed: Placement) -> dict[str, str]:
-    names = [demand.layer for demand in placed.demands]
-    return {name: LAYER_COLOURS[k % len(LAYER_COLOURS)] for k, name in enumerate(names)}
-
-
-def _labels(placed: Placement) -> dict[str, str]:
-    """Names that fit a cell; long ones become L1, L2, ..."""
-    names = [demand.layer for demand in placed.demands]
-    return {name: name if len(name) <= 6 else f"L{k}" for k, name in enumerate(names, 1)}
-
-
-def _fill(share: float) -> str:
-    if share > 1:
-        return OVER
-    mixed = (round(a + (b - a) * share) for a, b in zip(LOW, HIGH, strict=True))
-    return "#" + "".join(f"{value:02x}" for value in mixed)
-
-
-def _text(x: float, y: float, words: str, kind: str = "", fill: str = "") -> str:
-    kind = f' class="{kind}"' if kind else ""
-    # A style, since the style sheet's fill comes before the attribute's.
-    fill = f' style="fill:{fill}"' if fill else ""
-    return f'<text x="{x}" y="{y}"{kind}{fill}>{_safe(words)}</text>'
-
-
-def _safe(words: str) -> str:
-    """Text that XML can hold, whatever a layer is called."""
-    return escape("".join(c if c.isprintable() else "\ufffd" for c in words))
+def _names(placed: Placement) -> list[str]:
+    return [demand.layer for demand in placed.demands]

@@ -31,11 +31,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Gives the folder with all exports of a tool, made once by its own interpreter."""
+    """Gives the folder with all exports of a tool, made once by its own interpreter.
+
+    "TOOL" stands for the script TOOL_export.py, "TOOL_what" for another one of that tool.
+    """
     made: dict[str, Path] = {}
 
     def export(tool: str) -> Path:
-        python = ROOT / ".build" / "tools" / tool / "bin" / "python"
+        python = ROOT / ".build" / "tools" / tool.partition("_")[0] / "bin" / "python"
         if not (python.parents[1] / ".installed").exists():
             reason = f"{TITLE}: no environment for {tool} ({python.parents[1]}); make test-tools"
             if "tools" in os.environ.get("SNN2HW_REQUIRE", "").split(","):
