@@ -31,6 +31,7 @@ from snn2hw.targets.spinnaker2.eprop.words import (
     quotient,
     reordered,
     root,
+    settled,
     times,
 )
 
@@ -43,8 +44,8 @@ def trace(eps, filt, total, x, big_d, d, p, q, kappa, signal, push, key, stochas
         second = draw(key, 2 * i + 1, stochastic, q)
         now, old = x[i], eps[i]
         e = narrow(times(p, old) + times(q, now), low(first))
-        eps[i] = narrow(times(big_d, old) + times(d, now), high(first))
-        f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
+        eps[i] = settled(narrow(times(big_d, old) + times(d, now), high(first)))
+        f = settled(clipped(narrow(times(kappa, filt[i]), low(second)) + e, q))
         filt[i] = f
         total[i] = increased(total[i], signal, f, push, e, high(second))
 
@@ -57,8 +58,8 @@ def trace_summed(eps, filt, total, x, big_d, d, p, q, kappa, key, stochastic):
         second = draw(key, 2 * i + 1, stochastic, q)
         now, old = x[i], eps[i]
         e = narrow(times(p, old) + times(q, now), low(first))
-        eps[i] = narrow(times(big_d, old) + times(d, now), high(first))
-        f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
+        eps[i] = settled(narrow(times(big_d, old) + times(d, now), high(first)))
+        f = settled(clipped(narrow(times(kappa, filt[i]), low(second)) + e, q))
         filt[i] = f
         total[i] = clipped(total[i] + f, q)
 
@@ -71,7 +72,7 @@ def trace_unfiltered(eps, total, x, big_d, d, p, q, signal, key, stochastic):
         second = draw(key, 2 * i + 1, stochastic, q)
         now, old = x[i], eps[i]
         e = narrow(times(p, old) + times(q, now), low(first))
-        eps[i] = narrow(times(big_d, old) + times(d, now), high(first))
+        eps[i] = settled(narrow(times(big_d, old) + times(d, now), high(first)))
         total[i] = clipped(total[i] + narrow(times(signal, e), low(second)), q)
 
 
@@ -81,7 +82,7 @@ def trace_weighted(eps, total, x, big_d, d, p, q, key, stochastic):
     for i in range(x.size):
         bits = draw(key, i, stochastic, q)
         now, old = x[i], eps[i]
-        eps[i] = narrow(times(big_d, old) + times(d, now), high(bits))
+        eps[i] = settled(narrow(times(big_d, old) + times(d, now), high(bits)))
         total[i] = increased(total[i], p, old, q, now, low(bits))
 
 
@@ -104,7 +105,7 @@ def trace_four_weighted(
         old = narrow(times(d2, old) + times(c2, x2[i]), high(bits))
         bits = draw(key, 4 * i + 3, stochastic, q0)
         so_far = increased(so_far, p3, old, q3, x3[i], low(bits))
-        eps[i] = narrow(times(d3, old) + times(c3, x3[i]), high(bits))
+        eps[i] = settled(narrow(times(d3, old) + times(c3, x3[i]), high(bits)))
         total[i] = so_far
 
 
@@ -123,7 +124,7 @@ def trace_direct(filt, total, x, q, kappa, signal, push, key, stochastic):
         first = draw(key, 2 * i, stochastic, q)
         second = draw(key, 2 * i + 1, stochastic, q)
         e = narrow(times(q, x[i]), low(first))
-        f = clipped(narrow(times(kappa, filt[i]), low(second)) + e, q)
+        f = settled(clipped(narrow(times(kappa, filt[i]), low(second)) + e, q))
         filt[i] = f
         total[i] = increased(total[i], signal, f, push, e, high(second))
 
@@ -222,7 +223,7 @@ def adam(w, m, v, g, decay, keep1, keep2, rate, epsilon, key, stochastic):
         moment = clipped(m[i] + fine(clipped(now - m[i], epsilon), keep1, 0, b), epsilon)
         square = narrow(times(now, now), low(d))
         second = clipped(v[i] + fine(clipped(square - v[i], epsilon), keep2, 0, c), epsilon)
-        m[i], v[i] = moment, second
+        m[i], v[i] = settled(moment), settled(second)
         step = quotient(moment, clipped(root(second) + epsilon, epsilon))
         w[i] = clipped(w[i] - fine(step, rate, 0, d), epsilon)
 

@@ -67,6 +67,12 @@ def increased(total: Any, a: Any, b: Any, c: Any, d: Any, noise: Any) -> Any:
     raise NotImplementedError("compiled code only")
 
 
+def settled(value: Any) -> Any:
+    """The word, 0 where a float is below 1e-30: what decays must end before it is denormal, which
+    costs a processor a hundred times as much and the M4F (in flush-to-zero mode) does not have."""
+    raise NotImplementedError("compiled code only")
+
+
 def clipped(total: Any, like: Any) -> Any:
     """A word of the type of ``like`` from a sum of words; int32 saturates."""
     raise NotImplementedError("compiled code only")
@@ -176,6 +182,17 @@ def _increased(total, a, b, c, d, noise):
 
         return fixed
     return lambda total, a, b, c, d, noise: total + a * b + c * d
+
+
+@overload(settled)
+def _settled(value):
+    if is_word(value):
+        return lambda value: value
+
+    def real(value):
+        return value if abs(value) > from_real(1e-30, value) else word(0, value)
+
+    return real
 
 
 @overload(clipped)
