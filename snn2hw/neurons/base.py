@@ -21,8 +21,15 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int32]
 
+WEIGHT_BITS = 8
 WEIGHT_LIMIT = 127
 """Largest weight mantissa: Loihi's mixed-sign weights are even values up to 254, kept halved."""
+
+SCALES = ("neuron", "layer")
+"""What shares a step of the weights."""
+
+ROUNDINGS = ("nearest", "compensated")
+"""How weights become mantissas: each by itself, or each making up for those before it."""
 
 MESSAGE_BITS = 12
 """Graded messages between layers, sign included: enough fraction, and sums of them fit 32 bits."""
