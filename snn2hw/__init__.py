@@ -21,6 +21,7 @@ _PUBLIC = {
     "Run": "snn2hw.simulator.run",
     "Snn2hwError": "snn2hw.errors",
     "check": "snn2hw.passes.check",
+    "compare": "snn2hw.analysis.compare",
     "estimate": "snn2hw.energy",
     "execute": "snn2hw.executor",
     "fit_netx": "snn2hw.converters.netx",

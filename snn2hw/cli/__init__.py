@@ -14,6 +14,7 @@ from typing import Any
 import snn2hw
 from snn2hw.cli import (
     check,
+    compare,
     demo,
     doctor,
     energy,
@@ -33,6 +34,7 @@ COMMANDS = {
     "quantize": quantize,
     "run": run,
     "verify": verify,
+    "compare": compare,
     "place": place,
     "learn": learn,
     "energy": energy,
