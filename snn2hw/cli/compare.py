@@ -98,7 +98,7 @@ def describe(found: Comparison) -> Sequence[str]:
     lines += ["", "within the integer network, against floats"]
     lines.append(table(head, [_errors(layer) for layer in found.layers], left=2))
     labelled = found.fixed.accuracy is not None
-    head = ("layer", "SNR alone", *_outcome_head("only", labelled),
+    columns = ("layer", "SNR alone", *_outcome_head("only", labelled),
             *_outcome_head("all but", labelled))  # fmt: skip
     lines += ["", "answers and output with only this layer as integers, and with all layers but it"]
     rows = [
@@ -114,7 +114,7 @@ def describe(found: Comparison) -> Sequence[str]:
         )
         for layer in found.layers
     ]
-    lines += [table(head, rows), ""]
+    lines += [table(columns, rows), ""]
     culprit = found.culprit
     if culprit is None:
         lines.append("no layer changes the output")

@@ -2,9 +2,10 @@
 
 The circuit is event-driven. A message fetches the column of weights of its source and adds it to
 the accumulators of its targets; once per step every neuron reads its accumulators, parameters and
-states, computes its step, and writes the states back. Words are 32 bits, weights 8, and a memory
-moves 64 bits at a time. Memory dominates such a bill, so leaving it out, as much of the literature
-does, would be wrong by an order of magnitude.
+states, computes its step, and writes the states back. Words are 32 bits, weights 8 unless the
+activity says less, and a memory moves 64 bits at a time, with as many weights as are whole in them.
+Memory dominates such a bill, so leaving it out, as much of the literature does, would be wrong by
+an order of magnitude.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from snn2hw.simulator.run import Activity, LayerActivity, SynapseActivity
 
 WORD_BYTES = 4
 WORDS_PER_ACCESS = 2
-WEIGHTS_PER_ACCESS = 8
+ACCESS_BITS = 64
 NARROW_BITS = 8
 """Messages of up to this many bits are multiplied by the 8-bit multiplier."""
 
@@ -57,8 +58,8 @@ def _synapse(synapse: SynapseActivity, accumulator_bytes: int) -> Iterator[Charg
         yield Charge(layer, "synapses", "accumulates of spikes", "add", synops)
     column = synops / messages
     sources = synapse.weights / column if column else 0.0
-    reads = messages * math.ceil(column / WEIGHTS_PER_ACCESS)
-    yield _memory(layer, "weight reads", reads, synapse.weights)
+    reads = messages * math.ceil(column / (ACCESS_BITS // synapse.weight_bits))
+    yield _memory(layer, "weight reads", reads, synapse.weights * synapse.weight_bits / 8)
     accumulated = 2 * messages * math.ceil(column / WORDS_PER_ACCESS)
     yield _memory(layer, "accumulator reads and writes", accumulated, accumulator_bytes)
     yield _memory(layer, "message queue reads and writes", messages, WORD_BYTES * sources)

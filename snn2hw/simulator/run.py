@@ -108,6 +108,7 @@ class SynapseActivity:
     messages_in: spikes or non-zero graded messages that arrived; synops: synaptic operations, one
     for each weight that a message met, zero weights included; synops_nonzero: without those.
     A graded message times a weight is a multiply-accumulate (``graded``), a spike an accumulate.
+    weight_bits: what a weight takes in memory.
     """
 
     name: str
@@ -120,6 +121,7 @@ class SynapseActivity:
     messages_in: Counts
     synops: Counts
     synops_nonzero: Counts
+    weight_bits: int = 8
 
 
 @dataclass(frozen=True)
