@@ -243,6 +243,7 @@ class NeuronModel:
     gain_of: input port -> float parameter that multiplies what arrives there (folded away).
     heard: the output that other layers hear; the first one if not given.
     headroom: what registers and messages hold, over calibration, where nothing else is asked for.
+    shares_unit: whether the sums of all neurons have one unit, because others read their values.
     """
 
     name: str
@@ -268,6 +269,7 @@ class NeuronModel:
     tables: Mapping[str, IntArray] = field(default_factory=dict)
     heard: str = ""
     headroom: float = HEADROOM
+    shares_unit: bool = False
 
     def output(self, name: str) -> Output:
         """The output port of that name (KeyError if there is none)."""
@@ -311,7 +313,7 @@ def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
     asked = _asked(incoming, steps)
     if asked is not None:
         _check_exponent(incoming, max(top, WEIGHT_EXPONENT_MIN))
-        return max(asked, finest)
+        return max(float(asked), finest)
     # Weights that vanish beside what the registers must hold vanish in the integers too.
     return max(largest / 2.0**top, finest) if top >= -40 else finest
 
@@ -396,9 +398,7 @@ def message_format(largest: float, unit: float, bits: int = MESSAGE_BITS) -> Mes
     return MessageFormat(unit * 2.0**shift, shift)
 
 
-def weights_in_units(
-    projection: Incoming, unit: float | FloatArray
-) -> tuple[IntegerWeights, str]:
+def weights_in_units(projection: Incoming, unit: float | FloatArray) -> tuple[IntegerWeights, str]:
     """A projection's weights as mantissas and one exponent, and a note of the error made.
 
     unit: of the sum, one or one for each neuron (n,).
@@ -431,11 +431,11 @@ def round_weights(p: Incoming, steps: FloatArray) -> tuple[npt.NDArray[np.int8],
         mantissa = flat.reshape(real.shape)
     else:
         mantissa = np.rint(scaled)
-    mantissa = np.clip(mantissa, -p.limit, p.limit).astype(np.int8)
+    mantissas = np.clip(mantissa, -p.limit, p.limit).astype(np.int8)
     biggest = float(np.abs(real).max(initial=0.0))
-    error = float(np.abs(mantissa * step - real).max(initial=0.0))
+    error = float(np.abs(mantissas * step - real).max(initial=0.0))
     share = error / biggest if biggest else 0.0
-    return mantissa, f"largest error {share:.2%} of the largest weight"
+    return mantissas, f"largest error {share:.2%} of the largest weight"
 
 
 def mean_error(p: Incoming, weights: IntegerWeights, unit: float | FloatArray) -> FloatArray:

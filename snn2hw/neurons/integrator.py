@@ -131,4 +131,5 @@ INTEGRATOR = NeuronModel(
     gain_of={"a": "gain"},
     nir_types=("LI", "CubaLI", "I"),
     heard="m",
+    shares_unit=True,
 )

@@ -88,4 +88,5 @@ READOUT = NeuronModel(
     message_formats=message_formats,
     quantize=quantize,
     bias_of={"a": "bias"},
+    shares_unit=True,
 )

@@ -94,4 +94,5 @@ RELAY = NeuronModel(
     message_formats=message_formats,
     quantize=quantize,
     bias_of={"a": "bias"},
+    shares_unit=True,
 )

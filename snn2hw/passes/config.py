@@ -103,7 +103,8 @@ class QuantizeConfig:
     inputs, layers, synapses: by the names of the folded graph (``--auto-config`` writes them);
     default: for the synapse groups that ``synapses`` does not name; widths: of the target
     "generic"; search: whether what is left open is chosen by the error of what each layer emits on
-    calibration data, or (false) by ranges alone.
+    calibration data, or (false) by ranges alone; None: searched where weights have fewer than 8
+    bits, which ranges alone place well.
 
     Raises ParameterError for a value that is impossible, naming where it is and what it breaks.
     """
@@ -114,13 +115,13 @@ class QuantizeConfig:
     synapses: Mapping[str, WeightConfig] = field(default_factory=dict)
     default: WeightConfig = field(default_factory=WeightConfig)
     widths: Widths = field(default_factory=Widths)
-    search: bool = True
+    search: bool | None = None
 
     def __post_init__(self) -> None:
         """Check every value against its limits."""
         if self.target not in TARGETS:
             raise ParameterError(f"target {self.target!r} is unknown; known: {', '.join(TARGETS)}")
-        if not isinstance(self.search, bool):
+        if self.search not in (None, True, False):
             raise ParameterError(f"search is {self.search!r}; give true or false")
         self._check_widths()
         for name, node in self.inputs.items():
