@@ -32,6 +32,7 @@ _PUBLIC = {
     "place": "snn2hw.targets.place",
     "quantize": "snn2hw.passes",
     "read": "snn2hw.converters.nir_file",
+    "search_widths": "snn2hw.analysis.search_widths",
     "to_netx": "snn2hw.converters.netx",
     "to_nir": "snn2hw.converters.pytorch",
     "verify": "snn2hw.targets.verify",

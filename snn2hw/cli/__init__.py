@@ -25,6 +25,7 @@ from snn2hw.cli import (
     report,
     run,
     verify,
+    widths,
 )
 from snn2hw.errors import Snn2hwError
 
@@ -35,6 +36,7 @@ COMMANDS = {
     "run": run,
     "verify": verify,
     "compare": compare,
+    "widths": widths,
     "place": place,
     "learn": learn,
     "energy": energy,
