@@ -124,6 +124,11 @@ def describe(found: Comparison) -> Sequence[str]:
             f"an output error of {culprit.only.error:.3%}, and without it "
             f"{culprit.without.error:.3%} of {found.fixed.error:.3%} are left"
         )
+    for name, outcome in found.inputs.items():
+        lines.append(
+            f"rounding the data of {name} alone makes an output error of {outcome.error:.3%}, which "
+            "the layers that hear it have in theirs"
+        )
     first = found.diverged
     if first is not None:
         lines.append(f"floats are left first in {first.name}: {first.whole.first}")

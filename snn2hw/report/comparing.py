@@ -37,6 +37,7 @@ def comparison_view(found: Comparison) -> View:
             "only": _percent(culprit.only.error),
             "without": _percent(culprit.without.error),
         },
+        "rounded": [(name, _percent(outcome.error)) for name, outcome in found.inputs.items()],
         "first": None if first is None else f"{first.name}: {first.whole.first}",
         "layers": [_layer(layer) for layer in found.layers],
         "outcomes": [
