@@ -126,8 +126,8 @@ def describe(found: Comparison) -> Sequence[str]:
         )
     for name, outcome in found.inputs.items():
         lines.append(
-            f"rounding the data of {name} alone makes an output error of {outcome.error:.3%}, which "
-            "the layers that hear it have in theirs"
+            f"rounding the data of {name} alone makes an output error of {outcome.error:.3%}, "
+            "which the layers that hear it have in theirs"
         )
     first = found.diverged
     if first is not None:
