@@ -115,7 +115,7 @@ def _steps(points: Sequence[Point], cost: Callable[[Point], float]) -> list[Poin
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    step = 10.0 ** math.floor(math.log10((high - low) / 2))
+    step = 10.0 ** math.floor(math.log10((high - low) / 3))
     for factor in (1, 2, 5, 10):
         if (high - low) / (step * factor) <= TICKS + 1:
             step *= factor
