@@ -226,8 +226,8 @@ class _Quantizer:
                     self.roundings[p.name].gram is None
                 ):
                     raise ParameterError(
-                        f"synapses {p.name!r}: rounding 'compensated' is for matrices of up to "
-                        "2048 inputs; use 'nearest'"
+                        f"synapses {p.name!r}: rounding 'compensated' needs 2 to 2048 weights "
+                        "that a neuron adds up, and no groups; use 'nearest'"
                     )
         self.formats = self._formats()
         for name in self._order:

@@ -69,20 +69,23 @@ def find_evidence(graph: DiscreteGraph, calibration: Data) -> Evidence:
 def gram_of(population: Population, projection: Projection, sent: FloatArray) -> Gram | None:
     """What the inputs of a projection add up to in the target's neurons.
 
-    sent: (batch, time, n_in). None for convolutions, and where there are too many inputs.
+    sent: (batch, time, n_in). Of a convolution: what its taps see together. None where weights
+    stand alone (one to one), in groups (pools), or are too many.
     """
     link = projection.map
-    if isinstance(link, Convolution) or link.weight.ndim == 1 or link.n_in > COLUMNS_MAX:
+    if link.weight.ndim == 1 or link.weight[0].size > COLUMNS_MAX:
         return None
-    mean = sent.mean(axis=(0, 1))
-    traces = _traces(population, sent)
-    flat = traces.reshape(-1, link.n_in)
-    found = gram(flat - flat.mean(axis=0), mean)
-    if population.model.name == "readout":
+    flat = _traces(population, sent).reshape(-1, link.n_in)
+    if isinstance(link, Convolution):
+        if link.groups > 1:
+            return None
+        flat = _patches(link, flat)
+    found = gram(flat - flat.mean(axis=0))
+    if population.model.name == "readout" and not isinstance(link, Convolution):
         # Classifiers average a readout over time: what all steps have in common weighs most.
         common = sent.mean(axis=1)
-        slow = gram(common - common.mean(axis=0), mean)
-        found = Gram(slow.matrix + found.matrix / sent.shape[1], mean)
+        slow = gram(common - common.mean(axis=0))
+        found = Gram(slow.matrix + found.matrix / sent.shape[1])
     return found
 
 
@@ -98,6 +101,20 @@ def _traces(population: Population, sent: FloatArray) -> FloatArray:
     for keep in kept:
         sent = filtered(sent, keep)
     return sent
+
+
+def _patches(link: Convolution, values: FloatArray) -> FloatArray:
+    """What the taps of a kernel see at every place, (observations, taps), of some of the values.
+
+    values: (steps, n_in). The identity as a kernel moves the taps into channels.
+    """
+    taps = link.weight[0].size
+    _, rows, columns = link.output_shape
+    most = max(1, VALUES_MAX // (rows * columns * taps))
+    chosen = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).astype(int))
+    kernel = np.eye(taps).reshape(taps, *link.weight.shape[1:])
+    seen = with_weight(link, kernel).apply(values[chosen])
+    return np.asarray(seen.reshape(len(chosen), taps, -1).transpose(0, 2, 1).reshape(-1, taps))
 
 
 def filtered(values: FloatArray, keep: float) -> FloatArray:

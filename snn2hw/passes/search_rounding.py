@@ -19,26 +19,23 @@ DAMPING = 0.01
 """Share of the mean diagonal that is added to the diagonal, so that silent inputs have one too."""
 
 COLUMNS_MAX = 2048
-"""Matrices with more inputs are rounded to the nearest: the Gram matrix would be too large."""
+"""Neurons with more inputs are rounded to the nearest: the Gram matrix would be too large."""
 
 
 @dataclass(frozen=True)
 class Gram:
-    """What inputs do together: ``matrix``, float64 (n_in, n_in), and ``mean``, float64 (n_in,), of
-    the messages themselves."""
+    """What inputs do together: ``matrix``, float64 (n_in, n_in), the mean of their products."""
 
     matrix: FloatArray
-    mean: FloatArray
 
     def error(self, errors: FloatArray) -> FloatArray:
         """Mean square of what errors of weights (rows, n_in) change; (rows,)."""
         return np.asarray(np.einsum("ri,ri->r", errors @ self.matrix, errors))
 
 
-def gram(traces: FloatArray, mean: FloatArray) -> Gram:
-    """traces: what each input adds up to, (observations, n_in); mean: of the messages, (n_in,)."""
-    matrix = traces.T @ traces / max(len(traces), 1)
-    return Gram(matrix, mean)
+def gram(traces: FloatArray) -> Gram:
+    """traces: what each input adds up to, float64 (observations, n_in)."""
+    return Gram(traces.T @ traces / max(len(traces), 1))
 
 
 class Compensated:
