@@ -5,7 +5,8 @@ weights times 256, decays times 4095, thresholds times 256. ``lava_dl``: lava-dl
 times 64 as even integers, decays in 4096ths, and the netx loader's choice of a weight exponent,
 which changes how integers are stored, not which they are. Both saturate weights at Loihi's 8 bits
 and know LIF neurons only; the linear readout is rounded by the same rule. Reimplemented from the
-rules; biases and the registers' widths are ours.
+rules; biases and the registers' widths are ours. Real-valued data enter as our 8-bit messages, and
+the layer that they enter counts in units of these, so that its weights keep their 256 or 64 steps.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ def rounded(graph: DiscreteGraph, net: FixedPointNetwork, peer: str) -> FixedPoi
 
     graph: folded; net: our integers of it, LIF neurons and readouts only.
     """
-    scale, unity = RULES[peer]
+    steps, unity = RULES[peer]
+    units_of = {node.name: node.unit for node in net.inputs}
     layers, synapses = [], []
     for layer in net.layers:
+        scale = steps / units_of.get(net.into(layer.name)[0].source, 1.0)
         params = graph.population(layer.name).params
         n = layer.n
         fine = 1 / (64 * scale)
@@ -56,7 +59,7 @@ def rounded(graph: DiscreteGraph, net: FixedPointNetwork, peer: str) -> FixedPoi
     for synapse in net.synapses:
         real = next(p for p in graph.projections if p.name == synapse.name).map.weight
         # A mixed-sign matrix holds even integers from -256 to 254.
-        even = np.clip(np.rint(real * scale / 2), -128, 127).astype(np.int8)
+        even = np.clip(np.rint(real * steps / 2), -128, 127).astype(np.int8)
         synapses.append(replace(synapse, map=with_weight(synapse.map, even), exponent=1))
     return replace(net, layers=tuple(layers), synapses=tuple(synapses))
 
@@ -72,8 +75,9 @@ class GRU(nn.Module):
         return self.out(self.gru(x)[0].mean(dim=1))
 
 
-def gru(train: Dataset, test: Dataset, seed: int, hidden: int = 48) -> tuple[float, float]:
-    """Accuracy on the test split of a GRU in floats and after PyTorch's dynamic quantisation."""
+def gru(train: Dataset, test: Dataset, seed: int, hidden: int = 48) -> tuple[float, float, float]:
+    """Accuracy on the test split of a GRU in floats and after PyTorch's dynamic quantisation, and
+    the share of equal answers."""
     torch.manual_seed(seed)
     x, y = (torch.as_tensor(np.asarray(v)) for v in (train.x, train.y))
     model = GRU(x.shape[2], hidden, int(y.max()) + 1)
@@ -89,4 +93,5 @@ def gru(train: Dataset, test: Dataset, seed: int, hidden: int = 48) -> tuple[flo
     with torch.no_grad():
         seen = torch.as_tensor(np.asarray(test.x)).float()
         floats, fixed = (m(seen).argmax(1).numpy() for m in (model, small))
-    return float(np.mean(floats == test.y)), float(np.mean(fixed == test.y))
+    right = [float(np.mean(found == test.y)) for found in (floats, fixed)]
+    return right[0], right[1], float(np.mean(floats == fixed))

@@ -97,10 +97,11 @@ def main() -> None:
             for row in Network(name, seed, model, train.x, test).rows():
                 bench.add(row)
     for seed in SEEDS:
-        floats, fixed = peers.gru(train, test, seed)
+        floats, fixed, agree = peers.gru(train, test, seed)
         row = {"network": "Japanese Vowels, GRU", "seed": seed, "way": "torch", "bits": 8}
-        bench.add({**row, "float": floats, "lost_points": 100 * (floats - fixed)})
-        print(f"Japanese Vowels, GRU, seed {seed}: lost {100 * (floats - fixed):+.2f} points")
+        bench.add({**row, "float": floats, "lost_points": 100 * (floats - fixed), "agree": agree})
+        lost = 100 * (floats - fixed)
+        print(f"Japanese Vowels, GRU, seed {seed}: float {floats:.2%}, lost {lost:+.2f} points")
     try:
         digits = {split: speech_commands.load_digits(split) for split in ("train", "test")}
     except DataError as error:

@@ -135,11 +135,12 @@ def test_corrected_biases_leave_no_error_on_average() -> None:
     assert mean[False] > 1
 
 
-def test_clipping_is_obeyed() -> None:
+@pytest.mark.parametrize("clip", [0.5, 1.6])
+def test_clipping_is_obeyed(clip: float) -> None:
     weight = linear_graph().nodes["out"].weight
-    config = QuantizeConfig(default=WeightConfig(bits=8, clip=0.5))
+    config = QuantizeConfig(default=WeightConfig(bits=8, clip=clip))
     net = snn2hw.quantize(linear_graph(), calibration=spikes(), config=config)
-    step = 0.5 * np.abs(weight).max() / 127
+    step = clip * np.abs(weight).max() / 127
     expected = np.clip(np.rint(weight / step), -127, 127)
     np.testing.assert_array_equal(net.synapses[0].mantissa, expected)
 

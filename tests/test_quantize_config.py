@@ -18,7 +18,7 @@ from snn2hw.graph import FixedPointNetwork
 from snn2hw.passes import quantize_graph_by
 from snn2hw.passes.config import InputConfig, LayerConfig, QuantizeConfig, WeightConfig, Widths
 
-clips = st.floats(0.01, 1.0) | st.lists(st.floats(0.01, 1.0), min_size=1, max_size=4).map(tuple)
+clips = st.floats(0.01, 128.0) | st.lists(st.floats(0.01, 1.0), min_size=1, max_size=4).map(tuple)
 groups = st.builds(
     WeightConfig,
     bits=st.none() | st.integers(2, 8),
@@ -92,7 +92,7 @@ BAD_TEXTS = [
     ),
     (HEAD + "synapses: {a: {rounding: up}}\n", ParameterError, "use one of nearest, compensated"),
     (HEAD + "synapses: {a: {scale: row}}\n", ParameterError, "use one of neuron, layer"),
-    (HEAD + "synapses: {a: {clip: [1.0, 0]}}\n", ParameterError, "clip is 0; give above 0 to 1"),
+    (HEAD + "synapses: {a: {clip: [1.0, 0]}}\n", ParameterError, "clip is 0; give above 0 to 128"),
     (HEAD + "inputs: {x: {bits: 9}}\n", ParameterError, "input 'x': bits is 9 and loihi2's"),
     (
         HEAD + "widths: {states: 16}\n",

@@ -130,7 +130,8 @@ class Incoming:
     (dense: (len(target_ports) * n, n_source)); message_unit: real value of a message of 1;
     message_max: largest absolute integer message.
     bits: of the mantissas; scale: "neuron", "layer", or None, the neuron's own choice; clip:
-    largest weight kept over the largest there is, for each row; exponent: None to choose it.
+    what the largest mantissa stands for over the largest weight there is, one or one for each row;
+    exponent: None to choose it.
     rounder: weights in steps, rows by inputs, and the largest mantissa -> mantissas, instead of the
     nearest ones; mean_of: errors of weights, of the shape of ``weight`` -> what they add to each of
     the len(target_ports) * n sums on average, if biases are to make up for it.

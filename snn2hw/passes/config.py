@@ -30,6 +30,7 @@ from snn2hw.neurons.base import (
 CONFIG_VERSION = 1
 WEIGHT_BITS_MIN = 2
 INPUT_BITS = 8
+CLIP_MAX = 128.0
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "loihi1": ("lif",),
@@ -73,8 +74,9 @@ class WeightConfig:
     scale: "neuron" (a step of the weights for each neuron, or channel of a convolution) or "layer";
     rounding: "nearest", or "compensated": the error of each weight is made up for by the weights of
     the same neuron that are rounded after it, as inputs occur together in calibration;
-    clip: largest weight kept over the largest there is, above 0 to 1, one or one for each row of
-    the weights (output channel of a convolution); exponent: weight = mantissa << exponent.
+    clip: what the largest mantissa stands for, over the largest weight there is, above 0 to 128
+    (above 1, mantissas are left unused), one or one for each row of the weights (output channel of
+    a convolution); exponent: weight = mantissa << exponent.
     """
 
     bits: int | None = None
@@ -260,8 +262,8 @@ class QuantizeConfig:
         if group.clip is None:
             return
         for clip in group.clip if isinstance(group.clip, tuple) else (group.clip,):
-            if not (_is_number(clip) and 0 < clip <= 1):
-                raise ParameterError(f"{where}: clip is {clip!r}; give above 0 to 1")
+            if not (_is_number(clip) and 0 < clip <= CLIP_MAX):
+                raise ParameterError(f"{where}: clip is {clip!r}; give above 0 to 128")
 
 
 def _check_layer(where: str, layer: LayerConfig) -> None:
