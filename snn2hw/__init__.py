@@ -17,6 +17,7 @@ _PUBLIC = {
     "DiscreteGraph": "snn2hw.graph",
     "FixedPointNetwork": "snn2hw.graph",
     "Learner": "snn2hw.targets.spinnaker2.eprop",
+    "QuantizeConfig": "snn2hw.passes.config",
     "Rule": "snn2hw.targets.spinnaker2.eprop",
     "Run": "snn2hw.simulator.run",
     "Snn2hwError": "snn2hw.errors",
