@@ -14,6 +14,7 @@ from typing import Any
 import snn2hw
 from snn2hw.cli import (
     check,
+    compare,
     demo,
     doctor,
     energy,
@@ -24,6 +25,7 @@ from snn2hw.cli import (
     report,
     run,
     verify,
+    widths,
 )
 from snn2hw.errors import Snn2hwError
 
@@ -33,6 +35,8 @@ COMMANDS = {
     "quantize": quantize,
     "run": run,
     "verify": verify,
+    "compare": compare,
+    "widths": widths,
     "place": place,
     "learn": learn,
     "energy": energy,

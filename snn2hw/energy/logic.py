@@ -2,9 +2,10 @@
 
 The circuit is event-driven. A message fetches the column of weights of its source and adds it to
 the accumulators of its targets; once per step every neuron reads its accumulators, parameters and
-states, computes its step, and writes the states back. Words are 32 bits, weights 8, and a memory
-moves 64 bits at a time. Memory dominates such a bill, so leaving it out, as much of the literature
-does, would be wrong by an order of magnitude.
+states, computes its step, and writes the states back. Words are 32 bits, weights 8 unless the
+activity says less, and a memory moves 64 bits at a time, with as many weights as are whole in them.
+Memory dominates such a bill, so leaving it out, as much of the literature does, would be wrong by
+an order of magnitude.
 """
 
 from __future__ import annotations

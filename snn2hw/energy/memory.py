@@ -77,20 +77,22 @@ def integer_words(model: NeuronModel) -> StepWords:
 def memory_traffic(
     activity: Activity,
     models: Mapping[str, NeuronModel],
-    weight_bits: int = WEIGHT_BITS,
+    weight_bits: int | None = None,
     steps: Mapping[str, StepWords] | None = None,
 ) -> tuple[Traffic, ...]:
     """Every memory's traffic, layer by layer.
 
-    models: layer -> neuron model; weight_bits: width of a weight; steps: layer -> words of a
-    neuron's step, its integer step's if not given. Words of other kinds than weights have
-    ``WORD_BITS``. Counts follow the activity's: per sample, or per sample and step.
+    models: layer -> neuron model; weight_bits: width of a weight, that of its synapses if not
+    given; steps: layer -> words of a neuron's step, its integer step's if not given. Words of other
+    kinds than weights have ``WORD_BITS``. Counts follow the activity's: per sample, or per sample
+    and step.
     """
     found: list[Traffic] = []
     for layer in activity.layers:
         model = models[layer.name]
         for synapse in activity.into(layer.name):
-            found += _synapse(synapse, layer.neurons * len(model.inputs), weight_bits)
+            bits = synapse.weight_bits if weight_bits is None else weight_bits
+            found += _synapse(synapse, layer.neurons * len(model.inputs), bits)
         words = integer_words(model) if steps is None else steps[layer.name]
         found += _neurons(layer, model, words)
     return tuple(found)

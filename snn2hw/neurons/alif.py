@@ -43,7 +43,6 @@ from snn2hw.arithmetic import (
 )
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
-    HEADROOM,
     FloatArray,
     Incoming,
     IntegerLayer,
@@ -53,6 +52,7 @@ from snn2hw.neurons.base import (
     Param,
     Ranges,
     State,
+    mean_error,
     own_units,
     weights_in_units,
 )
@@ -180,22 +180,24 @@ def quantize(
     for values in (params["v_threshold"], params["bias"], ranges.each("v")):
         largest = np.maximum(largest, np.abs(values))
     largest = np.maximum(largest, ranges.each("threshold"))
-    unit = own_units(incoming, finest_current(HEADROOM * largest))
+    unit = own_units(incoming, finest_current(ranges, largest))
     weights = {}
     notes = [f"unit of current {span(unit)}"]
     for projection in incoming:
         weights[projection.name], note = weights_in_units(projection, unit)
         notes.append(note)
     fine = unit / 2.0**ALIGN
-    held = HEADROOM * np.maximum(ranges.each("b"), np.abs(jump))
-    room = np.log2(REGISTER_MAX * fine / np.where(held > 0, held, REGISTER_MAX * fine))
+    added = sum(mean_error(p, weights[p.name], unit) for p in incoming)
+    held = ranges.headroom * np.maximum(ranges.each("b"), np.abs(jump))
+    full = ranges.register_max * fine
+    room = np.log2(full / np.where(held > 0, held, full))
     b_shift = np.clip(np.floor(room), 0, STATE_BITS - 1)
     finer = fine / 2.0**b_shift
     integers = {
         "decay_v": _decay(params["alpha"], DECAY_BITS),
         "decay_b": _decay(params["rho"], SLOW_BITS),
         "threshold": np.rint(params["v_threshold"] / fine),
-        "bias": np.rint(params["bias"] / fine),
+        "bias": np.rint((params["bias"] - added) / fine),
         "jump": np.rint(jump / finer),
         "b_shift": b_shift,
         "refractory": params["refractory"],

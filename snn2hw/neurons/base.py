@@ -18,11 +18,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snn2hw.arithmetic import STATE_BITS
+from snn2hw.errors import TargetError
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int32]
 
+WEIGHT_BITS = 8
 WEIGHT_LIMIT = 127
 """Largest weight mantissa: Loihi's mixed-sign weights are even values up to 254, kept halved."""
+
+SCALES = ("neuron", "layer")
+"""What shares a step of the weights."""
+
+ROUNDINGS = ("nearest", "compensated")
+"""How weights become mantissas: each by itself, or each making up for those before it."""
 
 MESSAGE_BITS = 12
 """Graded messages between layers, sign included: enough fraction, and sums of them fit 32 bits."""
@@ -119,6 +129,12 @@ class Incoming:
     weight: float64, real value per real unit of message, of the shape of the projection's map
     (dense: (len(target_ports) * n, n_source)); message_unit: real value of a message of 1;
     message_max: largest absolute integer message.
+    bits: of the mantissas; scale: "neuron", "layer", or None, the neuron's own choice; clip:
+    what the largest mantissa stands for over the largest weight there is, one or one for each row;
+    exponent: None to choose it.
+    rounder: weights in steps, rows by inputs, and the largest mantissa -> mantissas, instead of the
+    nearest ones; mean_of: errors of weights, of the shape of ``weight`` -> what they add to each of
+    the len(target_ports) * n sums on average, if biases are to make up for it.
     """
 
     name: str
@@ -126,6 +142,27 @@ class Incoming:
     weight: FloatArray
     message_unit: float
     message_max: int
+    bits: int = WEIGHT_BITS
+    scale: str | None = None
+    clip: float | FloatArray = 1.0
+    exponent: int | None = None
+    rounder: Callable[[FloatArray, int], FloatArray] | None = None
+    mean_of: Callable[[FloatArray], FloatArray] | None = None
+
+    @property
+    def limit(self) -> int:
+        """Largest mantissa."""
+        return (1 << (self.bits - 1)) - 1
+
+    def steps(self, *, shared: bool = False) -> FloatArray:
+        """The step of the weights of each row, (rows,), with which its clipped weights fill its
+        mantissas; real value. shared: one for all."""
+        rows = self.weight.shape[0]
+        flat = np.abs(self.weight.reshape(rows, -1)).max(axis=1, initial=0.0)
+        steps = flat * self.clip * self.message_unit / self.limit
+        if shared or self.scale == "layer":
+            steps = np.full(rows, steps.max(initial=0.0))
+        return np.asarray(steps)
 
 
 @dataclass(frozen=True)
@@ -164,7 +201,20 @@ class MessageFormat:
 
 
 class Ranges(dict[str, FloatArray]):
-    """Largest absolute value of each port, state and output over the calibration run, (n,)."""
+    """Largest absolute value of each port, state and output over the calibration run, (n,).
+
+    headroom: what registers and messages hold, over these; state_bits, message_bits: how many bits
+    of a register and of a message that may fill.
+    """
+
+    headroom: float = HEADROOM
+    state_bits: int = STATE_BITS
+    message_bits: int = MESSAGE_BITS
+
+    @property
+    def register_max(self) -> int:
+        """Largest value of a state."""
+        return (1 << (self.state_bits - 1)) - 1
 
     def of(self, name: str) -> float:
         """The range of a quantity over all neurons; 0.0 where calibration never saw it."""
@@ -193,6 +243,8 @@ class NeuronModel:
     bias_of: input port -> float parameter that a bias arriving at that port is added to.
     gain_of: input port -> float parameter that multiplies what arrives there (folded away).
     heard: the output that other layers hear; the first one if not given.
+    headroom: what registers and messages hold, over calibration, where nothing else is asked for.
+    shares_unit: whether the sums of all neurons have one unit, because others read their values.
     """
 
     name: str
@@ -217,6 +269,8 @@ class NeuronModel:
     gain_of: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, IntArray] = field(default_factory=dict)
     heard: str = ""
+    headroom: float = HEADROOM
+    shares_unit: bool = False
 
     def output(self, name: str) -> Output:
         """The output port of that name (KeyError if there is none)."""
@@ -239,54 +293,91 @@ class NeuronModel:
 def shared_unit(incoming: Sequence[Incoming], finest: float) -> float:
     """The unit of a sum that several projections and all neurons share, not below ``finest``.
 
-    It is the largest weight over 127 * 2**k, so that this weight uses its whole mantissa, with the
-    largest k that Loihi's exponent and ``finest`` (what the registers need) allow.
+    It is the largest step of weights over 2**k, so that its group uses its whole mantissas, with
+    the largest k that Loihi's exponent and ``finest`` (what the registers need) allow.
+
+    Raises TargetError for exponents or scales of the configuration that cannot be.
     """
-    largest = max(
-        (float(np.abs(p.weight).max(initial=0.0)) * p.message_unit for p in incoming), default=0.0
-    )
+    for p in incoming:
+        if p.scale == "neuron":
+            raise TargetError(
+                f"weights of {p.name}: scale is 'neuron' and this layer's neurons share the unit "
+                "of their sums; use 'layer'"
+            )
+    steps = {p.name: float(p.steps(shared=True).max(initial=0.0)) for p in incoming}
+    largest = max(steps.values(), default=0.0)
     if largest == 0:
         return finest if finest > 0 else 1.0
     top = WEIGHT_EXPONENT_MAX
     if finest > 0:
-        top = min(top, int(np.floor(np.log2(largest / (WEIGHT_LIMIT * finest)))))
+        top = min(top, int(np.floor(np.log2(largest / finest))))
+    asked = _asked(incoming, steps)
+    if asked is not None:
+        _check_exponent(incoming, max(top, WEIGHT_EXPONENT_MIN))
+        return max(float(asked), finest)
     # Weights that vanish beside what the registers must hold vanish in the integers too.
-    return max(largest / (WEIGHT_LIMIT * 2.0**top), finest) if top >= -40 else finest
+    return max(largest / 2.0**top, finest) if top >= -40 else finest
 
 
 def own_units(incoming: Sequence[Incoming], finest: FloatArray) -> FloatArray:
     """A unit of the sum for each neuron, (n,), not below its ``finest`` (n,).
 
-    Where neurons have their own thresholds, each can have its own unit: its largest weight over
-    127 * 2**k, so that small weights are not measured by another neuron's large ones. The synapses'
+    Where neurons have their own thresholds, each can have its own unit: its step of weights over
+    2**k, so that small weights are not measured by another neuron's large ones. The synapses'
     exponent k is common; it is at least ``THRESHOLD_FRACTION`` if the registers of any neuron allow
     that, and a neuron whose registers do not gets the unit that they need. The neurons that share
     the weights of a convolution share the unit.
+
+    Raises TargetError for exponents of the configuration beyond what the registers allow.
     """
     n = finest.size
+    convolved = any(p.weight.ndim == 4 for p in incoming)
     shared = gcd(*(p.weight.shape[0] for p in incoming if p.weight.ndim == 4), n)
-    if any(p.weight.ndim == 4 for p in incoming):
+    if convolved:
         finest = np.repeat(finest.reshape(shared, -1).max(axis=1), n // shared)
-    largest = np.zeros(n)
+    steps = {}
     for p in incoming:
-        largest = np.maximum(largest, row_maxima(p.weight, n) * p.message_unit)
-    if any(p.weight.ndim == 4 for p in incoming):
-        largest = np.repeat(largest.reshape(shared, -1).max(axis=1), n // shared)
+        own = by_neuron(p.steps(), n)
+        if convolved:
+            own = np.repeat(own.reshape(shared, -1).max(axis=1), n // shared)
+        steps[p.name] = own
+    largest = np.max([np.zeros(n), *steps.values()], axis=0)
     silent = (largest == 0) | (finest == 0)
     if np.all(silent):
-        return np.where(finest > 0, finest, np.where(largest > 0, largest / WEIGHT_LIMIT, 1.0))
-    room = np.log2(largest[~silent] / (WEIGHT_LIMIT * finest[~silent]))
-    k = min(max(np.floor(room.min()), THRESHOLD_FRACTION), np.floor(room.max()))
-    k = max(min(k, WEIGHT_EXPONENT_MAX), -40.0)
-    unit = np.maximum(largest / (WEIGHT_LIMIT * 2.0**k), finest)
+        return np.where(finest > 0, finest, np.where(largest > 0, largest, 1.0))
+    room = np.floor(np.log2(largest[~silent] / finest[~silent]))
+    asked = _asked(incoming, steps)
+    if asked is not None:
+        _check_exponent(incoming, max(int(room.max()), WEIGHT_EXPONENT_MIN))
+        unit = np.maximum(asked, finest)
+    else:
+        k = min(max(room.min(), THRESHOLD_FRACTION), room.max())
+        k = max(min(k, WEIGHT_EXPONENT_MAX), -40.0)
+        unit = np.maximum(largest / 2.0**k, finest)
     return np.where(unit > 0, unit, 1.0)
 
 
-def row_maxima(weight: FloatArray, n: int) -> FloatArray:
-    """Largest absolute weight into each of n neurons; weight as ``Incoming.weight``, one port."""
-    if weight.ndim == 1:
-        return np.abs(weight)
-    rows = np.abs(weight.reshape(weight.shape[0], -1)).max(axis=1, initial=0.0)
+def _asked(incoming: Sequence[Incoming], steps: Mapping[str, Any]) -> Any:
+    """The unit that the exponents of the configuration ask for; None where it gives none."""
+    asked = None
+    for p in incoming:
+        if p.exponent is not None:
+            unit = steps[p.name] / 2.0**p.exponent
+            asked = unit if asked is None else np.maximum(asked, unit)
+    return asked
+
+
+def _check_exponent(incoming: Sequence[Incoming], most: int) -> None:
+    for p in incoming:
+        if p.exponent is not None and p.exponent > most:
+            raise TargetError(
+                f"weights of {p.name}: exponent {p.exponent} leaves the registers no room for what "
+                f"calibration saw; they allow {most}"
+            )
+
+
+def by_neuron(rows: FloatArray, n: int) -> FloatArray:
+    """Values of the rows of some weights for each of n neurons (of one port)."""
     return np.repeat(rows, n // rows.size)
 
 
@@ -298,12 +389,12 @@ def by_row(unit: float | FloatArray, weight: FloatArray) -> float | FloatArray:
     return unit.reshape(rows, -1)[:, 0].reshape(rows, *(1,) * (weight.ndim - 1))
 
 
-def message_format(largest: float, unit: float) -> MessageFormat:
-    """Format of a graded message of ``MESSAGE_BITS`` bits for a register of that unit.
+def message_format(largest: float, unit: float, bits: int = MESSAGE_BITS) -> MessageFormat:
+    """Format of a graded message of that many bits for a register of that unit.
 
     largest: absolute value that the message holds at least; the shift is the smallest that fits.
     """
-    limit = (1 << (MESSAGE_BITS - 1)) - 1
+    limit = (1 << (bits - 1)) - 1
     shift = 0 if largest <= limit * unit else int(np.ceil(np.log2(largest / (limit * unit))))
     return MessageFormat(unit * 2.0**shift, shift)
 
@@ -313,26 +404,47 @@ def weights_in_units(projection: Incoming, unit: float | FloatArray) -> tuple[In
 
     unit: of the sum, one or one for each neuron (n,).
     """
-    real = projection.weight * projection.message_unit
-    step = by_row(unit, real)
-    biggest = float(np.abs(real).max(initial=0.0))
-    fullest = float(np.abs(real / step).max(initial=0.0))
-    exponent = int(np.ceil(np.log2(fullest / WEIGHT_LIMIT) - 1e-9)) if fullest > 0 else 0
+    p = projection
+    rows = p.weight.shape[0]
+    own = np.broadcast_to(unit, (rows,)) if np.size(unit) == 1 else np.asarray(unit)
+    own = own.reshape(rows, -1)[:, 0]
+    if p.exponent is None:
+        fullest = float((p.steps(shared=isinstance(unit, float)) / own).max(initial=0.0))
+        exponent = int(np.ceil(np.log2(fullest) - 1e-9)) if fullest > 0 else 0
+    else:
+        exponent = p.exponent
     exponent = max(min(exponent, WEIGHT_EXPONENT_MAX), WEIGHT_EXPONENT_MIN)
-    step = step * 2.0**exponent
-    mantissa = round_weights(real, step)
-    error = float(np.abs(mantissa * step - real).max(initial=0.0))
-    note = (
-        f"weights of {projection.name}: 8 bits, exponent {exponent}, largest error "
-        f"{error / biggest if biggest else 0.0:.2%} of the largest weight"
-    )
+    mantissa, note = round_weights(p, own * 2.0**exponent)
+    note = f"weights of {p.name}: {p.bits} bits, exponent {exponent}, {note}"
     return IntegerWeights(mantissa, exponent), note
 
 
-def round_weights(weight: FloatArray, unit: float | FloatArray) -> npt.NDArray[np.int8]:
-    """Nearest int8 mantissas of ``weight / unit``, limited to +-127; a unit of 0 gives zeros.
+def round_weights(p: Incoming, steps: FloatArray) -> tuple[npt.NDArray[np.int8], str]:
+    """int8 mantissas of a projection's weights, limited to its bits, and the error in words.
 
-    unit: one for all, or an array that goes with the weights.
+    steps: real value of a mantissa of 1 in each row, (rows,); a step of 0 gives zeros.
     """
-    scaled = np.divide(weight, unit, out=np.zeros_like(weight), where=np.asarray(unit) != 0)
-    return np.clip(np.rint(scaled), -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
+    real = p.weight * p.message_unit
+    step = steps.reshape(-1, *(1,) * (real.ndim - 1))
+    scaled = np.divide(real, step, out=np.zeros_like(real), where=step != 0)
+    if p.rounder is not None:
+        flat = p.rounder(scaled.reshape(len(scaled), -1), p.limit)
+        mantissa = flat.reshape(real.shape)
+    else:
+        mantissa = np.rint(scaled)
+    mantissas = np.clip(mantissa, -p.limit, p.limit).astype(np.int8)
+    biggest = float(np.abs(real).max(initial=0.0))
+    error = float(np.abs(mantissas * step - real).max(initial=0.0))
+    share = error / biggest if biggest else 0.0
+    return mantissas, f"largest error {share:.2%} of the largest weight"
+
+
+def mean_error(p: Incoming, weights: IntegerWeights, unit: float | FloatArray) -> FloatArray:
+    """What rounding adds to each sum on average, real; (len(target_ports) * n,), or zero.
+
+    unit: real value of a sum of 1 (``weights_in_units``), one or one for each row.
+    """
+    if p.mean_of is None:
+        return np.zeros(1)
+    step = by_row(unit, p.weight) * 2.0**weights.exponent
+    return p.mean_of(weights.mantissa * step / p.message_unit - p.weight)

@@ -39,6 +39,7 @@ from snn2hw.arithmetic import (
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
     MESSAGE_BITS,
+    WEIGHT_BITS,
     WEIGHT_LIMIT,
     FloatArray,
     Incoming,
@@ -54,6 +55,8 @@ from snn2hw.neurons.base import (
     Ranges,
     Recurrence,
     State,
+    mean_error,
+    message_format,
     round_weights,
 )
 
@@ -200,9 +203,10 @@ def lower(kind: str, node: Mapping[str, Any], dt_s: float, method: str) -> Lower
 def message_formats(
     params: Mapping[str, FloatArray], incoming: Sequence[Incoming], ranges: Ranges
 ) -> dict[str, MessageFormat]:
-    """The finest 12-bit message that holds 1.25 times the largest |v| of calibration."""
-    largest = 1.25 * max(ranges.of("m"), 0.5) * 2.0**V_FRACTION
-    shift = max(1, int(np.ceil(np.log2(largest / ((1 << (MESSAGE_BITS - 1)) - 1)))))
+    """The finest message that holds the largest |v| of calibration with headroom."""
+    largest = ranges.headroom * max(ranges.of("m"), 0.5)
+    made = message_format(largest, 2.0**-V_FRACTION, ranges.message_bits)
+    shift = max(1, made.shift)
     return {"m": MessageFormat(unit=2.0 ** (shift - V_FRACTION), shift=shift)}
 
 
@@ -216,7 +220,7 @@ def quantize(
 
     Raises TargetError where calibration exceeds the 24-bit registers or a gain does not fit.
     """
-    limit = 2.0 ** (STATE_BITS - 1 - V_FRACTION)
+    limit = 2.0 ** (ranges.state_bits - 1 - V_FRACTION)
     for quantity in ("current", "h", "m"):
         if ranges.of(quantity) >= limit:
             raise TargetError(
@@ -226,10 +230,15 @@ def quantize(
     n = params["x_bias"].size
     ports = ("x", *GATES, *(f"{gate}_rec" for gate in GATES))
     scales = {port: np.zeros(n) for port in ports}
+    exponents = {}
     for projection in incoming:
-        rows = np.abs(projection.weight).max(axis=1, initial=0.0) * projection.message_unit
+        # Sums of any width have the magnitude of those of 8 bits, which the gains are made for.
+        asked = projection.exponent
+        exponent = WEIGHT_BITS - projection.bits if asked is None else asked
+        exponents[projection.name] = exponent
+        rows = projection.steps() / 2.0**exponent
         for k, port in enumerate(projection.target_ports):
-            scales[port] = np.maximum(scales[port], rows[k * n : (k + 1) * n] / WEIGHT_LIMIT)
+            scales[port] = np.maximum(scales[port], rows[k * n : (k + 1) * n])
     integers: dict[str, IntArray] = {}
     for port in ports:
         bits = GAIN_FRACTION.get(port, GATE_FRACTION + MESSAGE_GAIN_SHIFT)
@@ -244,20 +253,23 @@ def quantize(
         scales[port] = gain / 2.0**bits
     weights: dict[str, IntegerWeights] = {}
     notes = []
+    added = {port: np.zeros(n) for port in ports}
     for projection in incoming:
-        unit = np.concatenate([scales[port] for port in projection.target_ports])[:, None]
-        real = projection.weight * projection.message_unit
-        mantissa = round_weights(real, unit)
-        weights[projection.name] = IntegerWeights(mantissa, 0)
-        biggest = float(np.abs(real).max(initial=0.0))
-        error = np.abs(mantissa * unit - real).max(initial=0.0)
+        exponent = exponents[projection.name]
+        unit = np.concatenate([scales[port] for port in projection.target_ports])
+        mantissa, note = round_weights(projection, unit * 2.0**exponent)
+        made = weights[projection.name] = IntegerWeights(mantissa, exponent)
+        errors = np.broadcast_to(mean_error(projection, made, unit), unit.shape)
+        for k, port in enumerate(projection.target_ports):
+            added[port] = added[port] + errors[k * n : (k + 1) * n]
         notes.append(
-            f"weights of {projection.name}: 8 bits, one scale per row, "
-            f"largest error {error / biggest if biggest else 0.0:.2%} of the largest weight"
+            f"weights of {projection.name}: {projection.bits} bits, one scale per row, {note}"
         )
     for port in ("x", *GATES):
         fraction = V_FRACTION if port == "x" else GATE_FRACTION
-        bias = np.rint(params[f"{port}_bias"] * 2.0**fraction)
+        # What spikes and messages add to a gate, its bias can take off.
+        shift = added[port] + added.get(f"{port}_rec", 0.0)
+        bias = np.rint((params[f"{port}_bias"] - shift) * 2.0**fraction)
         # Beyond +-2^16 a gate is saturated whatever its input does in practice.
         bias = np.clip(bias, -REGISTER_MAX, REGISTER_MAX)
         integers[f"{port}_bias"] = bias.astype(np.int32)
@@ -306,4 +318,5 @@ GPN = NeuronModel(
     bias_of={"x": "x_bias"} | {gate: f"{gate}_bias" for gate in GATES},
     nir_types=("GPN",),
     tables={"table": SIGMOID},
+    headroom=1.25,
 )

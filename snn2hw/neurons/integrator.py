@@ -19,7 +19,6 @@ import numpy as np
 
 from snn2hw.arithmetic import STATE_BITS, saturate, shift_rounded
 from snn2hw.neurons.base import (
-    HEADROOM,
     MESSAGE_BITS,
     FloatArray,
     Incoming,
@@ -39,6 +38,7 @@ from snn2hw.neurons.membrane import (
     DECAYS,
     REGISTER_MAX,
     STATES,
+    corrected_bias,
     discrete,
     finest_current,
     float_integrate,
@@ -75,8 +75,8 @@ def message_formats(
 ) -> dict[str, MessageFormat]:
     """The finest 12-bit message that holds twice the largest |v| of calibration."""
     held = max(ranges.of("u"), ranges.of("v"), float(np.abs(params["bias"]).max()))
-    unit = shared_unit(incoming, finest_current(HEADROOM * held)) / 2.0**ALIGN
-    return {"m": message_format(HEADROOM * ranges.of("v"), unit)}
+    unit = shared_unit(incoming, finest_current(ranges, held)) / 2.0**ALIGN
+    return {"m": message_format(ranges.headroom * ranges.of("v"), unit, ranges.message_bits)}
 
 
 def quantize(
@@ -96,7 +96,7 @@ def quantize(
         notes.append(note)
     notes.append(f"output in steps of {fine:.6g}, messages in steps of {formats['m'].unit:.6g}")
     integers = decays | {
-        "bias": np.rint(params["bias"] / fine),
+        "bias": np.rint(corrected_bias(params, incoming, weights, fine * 2.0**ALIGN) / fine),
         "message_shift": np.full(params["bias"].shape, shift),
     }
     return IntegerLayer(
@@ -131,4 +131,5 @@ INTEGRATOR = NeuronModel(
     gain_of={"a": "gain"},
     nir_types=("LI", "CubaLI", "I"),
     heard="m",
+    shares_unit=True,
 )

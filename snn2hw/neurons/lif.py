@@ -26,7 +26,6 @@ import numpy as np
 from snn2hw.arithmetic import select
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
-    HEADROOM,
     FloatArray,
     Incoming,
     IntArray,
@@ -44,6 +43,7 @@ from snn2hw.neurons.membrane import (
     ALIGN,
     DECAYS,
     STATES,
+    corrected_bias,
     discrete,
     finest_current,
     float_integrate,
@@ -131,7 +131,7 @@ def quantize(
     if np.any(params["v_threshold"] < 0):
         raise TargetError("v_threshold is negative, which Loihi's threshold register cannot hold")
     largest = np.maximum(np.maximum(ranges.each("u"), ranges.each("h")), params["v_threshold"])
-    finest = np.maximum(finest_current(HEADROOM * largest), params["v_threshold"] / THRESHOLD_MAX)
+    finest = np.maximum(finest_current(ranges, largest), params["v_threshold"] / THRESHOLD_MAX)
     bias_max = np.abs(params["bias"]) * 2.0**ALIGN / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX)
     unit = own_units(incoming, np.maximum(finest, bias_max))
     weights = {}
@@ -139,7 +139,8 @@ def quantize(
     for projection in incoming:
         weights[projection.name], note = weights_in_units(projection, unit)
         notes.append(note)
-    bias = np.rint(params["bias"] / unit * 2.0**ALIGN).astype(np.int64)
+    real_bias = corrected_bias(params, incoming, weights, unit)
+    bias = np.rint(real_bias / unit * 2.0**ALIGN).astype(np.int64)
     exponent_of_bias = np.zeros(bias.shape, dtype=np.int64)
     for shift in range(1, BIAS_EXPONENT_MAX + 1):
         exponent_of_bias[np.abs(bias) > (BIAS_MANTISSA_MAX << (shift - 1))] = shift

@@ -23,7 +23,6 @@ import numpy as np
 
 from snn2hw.arithmetic import STATE_BITS, saturate, select
 from snn2hw.neurons.base import (
-    HEADROOM,
     FloatArray,
     Incoming,
     IntegerLayer,
@@ -41,6 +40,7 @@ from snn2hw.neurons.membrane import (
     DECAYS,
     REGISTER_MAX,
     STATES,
+    corrected_bias,
     finest_current,
     float_integrate,
     integer_decays,
@@ -97,7 +97,7 @@ def quantize(
         largest = np.maximum(largest, np.abs(params[name]))
     for name in ("u", "h", "v"):
         largest = np.maximum(largest, ranges.each(name))
-    unit = own_units(incoming, finest_current(HEADROOM * largest))
+    unit = own_units(incoming, finest_current(ranges, largest))
     weights = {}
     notes = [f"unit of current {span(unit)}"]
     for projection in incoming:
@@ -106,7 +106,7 @@ def quantize(
     fine = unit / 2.0**ALIGN
     integers = decays | {
         "threshold": np.rint(params["v_threshold"] / fine),
-        "bias": np.rint(params["bias"] / fine),
+        "bias": np.rint(corrected_bias(params, incoming, weights, unit) / fine),
         "keep": params["keep"],
         "added": np.rint(params["added"] / fine),
     }

@@ -13,14 +13,22 @@ where u is decay_v r i, so ``gain`` holds r, w_in and both decays, and ``bias`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from snn2hw.arithmetic import DECAY_BITS, STATE_BITS, saturate, shift_toward_zero, wrap
 from snn2hw.errors import ParameterError, TargetError
-from snn2hw.neurons.base import FloatArray, Param, State
+from snn2hw.neurons.base import (
+    FloatArray,
+    Incoming,
+    IntegerWeights,
+    Param,
+    Ranges,
+    State,
+    mean_error,
+)
 
 ALIGN = 6
 """Synaptic input enters the current's register shifted left by 6 bits."""
@@ -114,10 +122,23 @@ def integer_decays(params: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     }
 
 
-def finest_current(largest: Any) -> Any:
-    """The finest unit of synaptic input for which registers of 24 bits hold ``largest``; a
+def finest_current(ranges: Ranges, largest: Any) -> Any:
+    """The finest unit of synaptic input for which registers hold ``largest`` with headroom; a
     potential is in units 2**6 finer."""
-    return largest * 2.0**ALIGN / REGISTER_MAX
+    return ranges.headroom * largest * 2.0**ALIGN / ranges.register_max
+
+
+def corrected_bias(
+    params: Mapping[str, FloatArray],
+    incoming: Sequence[Incoming],
+    weights: Mapping[str, IntegerWeights],
+    unit: float | FloatArray,
+) -> FloatArray:
+    """The bias of v that makes up for the mean of what rounding the weights changed, (n,).
+
+    A constant input to the current adds 1 / decay_u times as much to v."""
+    added = sum(mean_error(p, weights[p.name], unit) for p in incoming)
+    return np.asarray(params["bias"] - added / params["decay_u"])
 
 
 def span(values: FloatArray) -> str:

@@ -23,6 +23,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
+    mean_error,
     shared_unit,
     weights_in_units,
 )
@@ -60,14 +61,16 @@ def quantize(
     formats: Mapping[str, MessageFormat],
 ) -> IntegerLayer:
     """One unit for the layer, since a classifier compares the sums of its neurons."""
-    finest = 2.0 * max(ranges.of("y"), float(np.abs(params["bias"]).max())) / BIAS_MAX
+    largest = max(ranges.of("y"), float(np.abs(params["bias"]).max()))
+    finest = ranges.headroom * largest / ranges.register_max
     unit = shared_unit(incoming, finest)
     weights = {}
     notes = []
     for projection in incoming:
         weights[projection.name], note = weights_in_units(projection, unit)
         notes.append(note)
-    bias = np.rint(params["bias"] / unit).astype(np.int32)
+    added = sum(mean_error(p, weights[p.name], unit) for p in incoming)
+    bias = np.rint((params["bias"] - added) / unit).astype(np.int32)
     notes.append(f"output in steps of {unit:.6g}")
     return IntegerLayer({"bias": bias}, weights, {"y": unit}, tuple(notes))
 
@@ -85,4 +88,5 @@ READOUT = NeuronModel(
     message_formats=message_formats,
     quantize=quantize,
     bias_of={"a": "bias"},
+    shares_unit=True,
 )

@@ -14,7 +14,6 @@ import numpy as np
 
 from snn2hw.arithmetic import STATE_BITS, saturate, shift_rounded
 from snn2hw.neurons.base import (
-    HEADROOM,
     MESSAGE_BITS,
     FloatArray,
     Incoming,
@@ -24,6 +23,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
+    mean_error,
     message_format,
     shared_unit,
     weights_in_units,
@@ -51,8 +51,9 @@ def message_formats(
     params: Mapping[str, FloatArray], incoming: Sequence[Incoming], ranges: Ranges
 ) -> dict[str, MessageFormat]:
     """The finest 12-bit message that holds twice the largest sum of calibration."""
-    largest = HEADROOM * ranges.of("m")
-    return {"m": message_format(largest, shared_unit(incoming, largest / REGISTER_MAX))}
+    largest = ranges.headroom * ranges.of("m")
+    unit = shared_unit(incoming, largest / ranges.register_max)
+    return {"m": message_format(largest, unit, ranges.message_bits)}
 
 
 def quantize(
@@ -69,8 +70,9 @@ def quantize(
     for projection in incoming:
         weights[projection.name], note = weights_in_units(projection, unit)
         notes.append(note)
+    added = sum(mean_error(p, weights[p.name], unit) for p in incoming)
     notes.append(f"messages in steps of {formats['m'].unit:.6g}")
-    bias = np.rint(params["bias"] / unit).astype(np.int32)
+    bias = np.rint((params["bias"] - added) / unit).astype(np.int32)
     shifts = np.full(bias.shape, shift, dtype=np.int32)
     integers = {"bias": bias, "message_shift": shifts}
     return IntegerLayer(integers, weights, {"m": formats["m"].unit}, tuple(notes))
@@ -92,4 +94,5 @@ RELAY = NeuronModel(
     message_formats=message_formats,
     quantize=quantize,
     bias_of={"a": "bias"},
+    shares_unit=True,
 )

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from snn2hw.neurons.base import (
-    HEADROOM,
     FloatArray,
     Incoming,
     IntegerLayer,
@@ -22,6 +21,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
+    mean_error,
     own_units,
     weights_in_units,
 )
@@ -59,13 +59,14 @@ def quantize(
     """A unit for each neuron, for which 24 bits hold twice the calibrated input."""
     real = params["threshold"] - params["bias"]
     largest = np.maximum(ranges.each("a"), np.abs(real))
-    unit = own_units(incoming, HEADROOM * largest / REGISTER_MAX)
+    unit = own_units(incoming, ranges.headroom * largest / ranges.register_max)
     weights = {}
     notes = []
     for projection in incoming:
         weights[projection.name], note = weights_in_units(projection, unit)
         notes.append(note)
     # An integer a exceeds a real number where it exceeds the largest integer below.
+    real = real + sum(mean_error(p, weights[p.name], unit) for p in incoming)
     threshold = np.floor(real / unit + 1e-9)
     notes.append(f"threshold {span(real)} -> {span(threshold)}")
     return IntegerLayer(

@@ -217,7 +217,8 @@ def _target(
         name = population.model.name
         node = lineage.behind.get(population.name, population.name)
         if name not in models:
-            others = [f"--target {other}" for other, has in TARGETS.items() if name in has]
+            real = {other: has for other, has in TARGETS.items() if other != "generic"}
+            others = [f"--target {other}" for other, has in real.items() if name in has]
             hints = [*filter(None, [INSTEAD.get(name)]), *(f"use {other}" for other in others)]
             found.append(
                 Violation(

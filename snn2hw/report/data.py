@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from snn2hw.analysis.results import Comparison
 from snn2hw.energy import Bill
 from snn2hw.errors import DataError
 from snn2hw.graph import Data, FixedPointNetwork, by_input
@@ -55,7 +56,8 @@ class Section:
     accuracy_float: fraction right of the float model; labels: true class per sample, int (batch,);
     accuracy_fixed: fraction right of the integers, computed from ``labels`` if not given.
     class_names: by class index; x: the integers that went in, (batch, time, *input shape), for the
-    raster; samples: indices of the samples to draw, the first three if not given.
+    raster; samples: indices of the samples to draw, the first three if not given; comparison:
+    with the float network, layer by layer (``snn2hw.compare``).
 
     Raises DataError if labels, x or samples do not fit the run.
     """
@@ -73,6 +75,7 @@ class Section:
     class_names: tuple[str, ...] = ()
     x: Data | None = None
     samples: tuple[int, ...] | None = None
+    comparison: Comparison | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""

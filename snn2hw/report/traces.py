@@ -38,13 +38,18 @@ def raster(
     shown = events[:, ::stride] != 0
     note = f"every {stride}th neuron shown" if stride > 1 else ""
     rows = shown.shape[1]
-    path = "".join(_marks(shown[:, row], row) for row in range(rows))
+    path = marks_of(shown)
     height = min(180, max(36, 5 * rows))
     svg = Markup(
         '<svg class="raster" viewBox="0 0 {} {}" preserveAspectRatio="none" style="height:{}px" '
         'role="img" aria-label="Spike raster of {}"><path d="{}"/></svg>'
     ).format(max(1, steps or len(events)), max(1, rows), height, label, path)
     return Band(label, detail, svg, note)
+
+
+def marks_of(events: npt.NDArray[np.bool_]) -> str:
+    """A path with a mark for each event. events: (time, rows)."""
+    return "".join(_marks(events[:, row], row) for row in range(events.shape[1]))
 
 
 def _marks(events: npt.NDArray[np.bool_], row: int) -> str:

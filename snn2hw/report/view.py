@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from snn2hw.report import form
 from snn2hw.report.bills import GROUPS, bill_view, energy_text, profile_view
+from snn2hw.report.comparing import comparison_view
 from snn2hw.report.data import ReportData, Section
 from snn2hw.report.network import describe_delay, draw_network
 from snn2hw.report.samples import sample_view
@@ -58,6 +59,7 @@ def section_view(section: Section, anchor: str, marks: int) -> View:
         "notes": net.notes,
         "has_accuracy": section.accuracy is not None or section.accuracy_float is not None,
         "accuracy": _accuracy(section),
+        "comparison": comparison_view(section.comparison) if section.comparison else None,
     }
 
 

@@ -64,7 +64,8 @@ class SynapseActivity:
     kind: of map: "dense", "one-to-one" or "convolution"; fan_out: synapses that a message meets
     away from the border (of a convolution output channels of a group * ceil(kernel / stride) in
     both directions); kernel: weights of one input channel (output channels of a group * kernel
-    rows * columns), which is fan_out where the map is no convolution.
+    rows * columns), which is fan_out where the map is no convolution; weight_bits: what a
+    weight takes in memory.
     """
 
     name: str
@@ -81,6 +82,7 @@ class SynapseActivity:
     kind: str = "dense"
     fan_out: int = 0
     kernel: int = 0
+    weight_bits: int = 8
 
     @property
     def macs(self) -> Counts:

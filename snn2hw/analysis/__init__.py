@@ -1,0 +1,1 @@
+"""Where accuracy goes: floats against integers layer by layer, and the widths worth having."""
