@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import conformance
 import numpy as np
 import pytest
+from conformance_case import DT, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import simulate_reference
 from test_passes import gpn_graph, lif_graph, spikes
 
 import snn2hw
@@ -17,6 +20,7 @@ from snn2hw.errors import DataError, FileFormatError, ParameterError, TargetErro
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.passes import quantize_graph_by
 from snn2hw.passes.config import InputConfig, LayerConfig, QuantizeConfig, WeightConfig, Widths
+from snn2hw.targets.verify import recorded_names
 
 clips = st.floats(0.01, 128.0) | st.lists(st.floats(0.01, 1.0), min_size=1, max_size=4).map(tuple)
 groups = st.builds(
@@ -175,6 +179,23 @@ def test_the_written_plan_makes_the_same_integers(make, bits: int) -> None:
     again = quantize_graph_by(make(), calibration=spikes(), config=plan)
     assert same(made.net, again.net)
     assert again.config == made.config
+
+
+INTEGER = [case for case in conformance.CASES if (case.row, "integer") not in conformance.EXCLUDED]
+
+
+@pytest.mark.parametrize("case", INTEGER[::8], ids=lambda case: case.row)
+def test_narrow_weights_and_their_plans_on_networks_of_all_kinds(case: Case) -> None:
+    said = {"dt": DT, "calibration": case.input(), **case.options}
+    config = QuantizeConfig(default=WeightConfig(bits=3))
+    made = quantize_graph_by(case.graph(), config=config, **said)
+    plan = QuantizeConfig.from_text(made.config.text())
+    again = quantize_graph_by(case.graph(), config=plan, **said)
+    assert same(made.net, again.net)
+    x = made.net.encode(case.input())
+    run = made.net.run(x, record=recorded_names(made.net), threads=1)
+    conformance.equal(made.net, run, simulate_reference(made.net, x))
+    assert not any(run.overflows.values())
 
 
 def test_an_edited_plan_changes_what_was_edited_and_nothing_else() -> None:

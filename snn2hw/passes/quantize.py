@@ -14,6 +14,7 @@ from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from snn2hw.arithmetic import STATE_BITS
 from snn2hw.errors import DataError, ParameterError, Snn2hwError, TargetError
@@ -230,11 +231,12 @@ class _Quantizer:
                         "that a neuron adds up, and no groups; use 'nearest'"
                     )
         self.formats = self._formats()
-        for name in self._order:
+        names = {population.name for population in wanted}
+        order = [name for name in self._order if name in names]
+        for name in tqdm(order, desc="search", unit="layer", leave=False, disable=None):
             population = self.graph.population(name)
-            if population in wanted:
-                self._search_layer(population, evidence)
-                self.formats[name] = self._format(population, self.formats)
+            self._search_layer(population, evidence)
+            self.formats[name] = self._format(population)
 
     def _searched(self, population: Population) -> bool:
         arriving = self.graph.into(population.name)
@@ -306,12 +308,10 @@ class _Quantizer:
         """Number formats of the graded messages of every population, sources before listeners."""
         self.formats = {}
         for name in self._order:
-            self.formats[name] = self._format(self.graph.population(name), self.formats)
+            self.formats[name] = self._format(self.graph.population(name))
         return self.formats
 
-    def _format(
-        self, population: Population, formats: Mapping[str, Mapping[str, MessageFormat]]
-    ) -> dict[str, MessageFormat]:
+    def _format(self, population: Population) -> dict[str, MessageFormat]:
         # A format within a loop of graded messages is set by ranges alone.
         known = [p for p in self.graph.into(population.name) if self._known(p)]
         incoming = [self._incoming(p) for p in known]
