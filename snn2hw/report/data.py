@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from snn2hw.energy import Bill
+from snn2hw.energy.baselines import Comparison
+from snn2hw.energy.metrics import Metrics
 from snn2hw.errors import DataError
 from snn2hw.graph import Data, FixedPointNetwork, by_input
+from snn2hw.report.chip import Chip
 from snn2hw.simulator.run import Run
 
 
@@ -55,7 +58,9 @@ class Section:
     accuracy_float: fraction right of the float model; labels: true class per sample, int (batch,);
     accuracy_fixed: fraction right of the integers, computed from ``labels`` if not given.
     class_names: by class index; x: the integers that went in, (batch, time, *input shape), for the
-    raster; samples: indices of the samples to draw, the first three if not given.
+    raster; samples: indices of the samples to draw, the first three if not given. metrics: under
+    NeuroBench's names; comparison: with other networks, or None with ``not_compared`` saying why
+    there is none; chips: where the network is on chips.
 
     Raises DataError if labels, x or samples do not fit the run.
     """
@@ -73,6 +78,10 @@ class Section:
     class_names: tuple[str, ...] = ()
     x: Data | None = None
     samples: tuple[int, ...] | None = None
+    metrics: Metrics | None = None
+    comparison: Comparison | None = None
+    not_compared: str = ""
+    chips: tuple[Chip, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""
