@@ -222,7 +222,7 @@ def test_dark_where_the_reader_wants_it(browser: Any) -> None:
 def test_prints_to_pdf_with_every_bill(browser: Any) -> None:
     browser.execute_script(CHOOSE_BILL, "#net0", 0)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    hidden = """return [...document.querySelectorAll(".bill")].filter(
+    hidden = """return [...document.querySelectorAll(".bill, .sample")].filter(
     b => b.getBoundingClientRect().height === 0).length"""
     assert browser.execute_script(hidden) == 0
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

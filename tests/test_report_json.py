@@ -15,9 +15,12 @@ import pytest
 from report_example import example, lif_network
 
 from snn2hw.cli import main
+from snn2hw.cli.report_parts import all_bills, extras
 from snn2hw.errors import DataError
+from snn2hw.graph import FixedPointNetwork
+from snn2hw.linear import Convolution, Dense
 from snn2hw.passes.check import Violation
-from snn2hw.report import ReportData, render, write_json
+from snn2hw.report import ReportData, Section, render, write_json
 from snn2hw.report.answer import schema
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -183,3 +186,30 @@ def test_command_writes_page_and_json(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_json_that_cannot_be_written(tmp_path: Path, data: ReportData) -> None:
     with pytest.raises(DataError, match=r"cannot write .*r\.json: .*; name a folder that exists"):
         write_json(tmp_path / "nowhere" / "r.json", data)
+
+
+def test_a_network_with_convolutions_is_compared_with_its_twin() -> None:
+    rng = np.random.default_rng(5)
+    net = image_network(rng)
+    run = net.run((rng.random((2, 5, 2, 6, 6)) < 0.3).astype(np.int32), record=("v",))
+    found = extras(net, run)
+    assert [rival.baseline.kind for rival in found["comparison"].rivals] == ["ann", "ann"]
+    made = Section("image", net, run, bills=all_bills(net, run), **found)
+    page = render(ReportData("Image", (made,)))
+    assert "The network itself with ReLUs for its neurons" in page
+    assert "Networks of the same widths" not in page
+
+
+def image_network(rng: np.random.Generator) -> FixedPointNetwork:
+    """Two pictures of 6 x 6 to four of 4 x 4 to three classes."""
+    plain = lif_network(rng)
+    link = Convolution(rng.integers(-40, 90, (4, 2, 3, 3), dtype=np.int8), (2, 6, 6))
+    lif, readout = plain.layers
+    params = {name: np.resize(value, 64) for name, value in lif.params.items()}
+    full = Dense(rng.integers(-40, 60, (9, 64), dtype=np.int8))
+    return replace(
+        plain,
+        inputs=(replace(plain.inputs[0], shape=(2, 6, 6)),),
+        layers=(replace(lif, shape=(4, 4, 4), params=params), readout),
+        synapses=(replace(plain.synapses[0], map=link), replace(plain.synapses[2], map=full)),
+    )

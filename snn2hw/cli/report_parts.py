@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from snn2hw.cli.energy import ELEMENTS, MESHES, make_bills
 from snn2hw.energy import Bill
-from snn2hw.energy.baselines import Comparison, compare
+from snn2hw.energy.baselines import Comparison, compare, twin
 from snn2hw.energy.metrics import metrics
 from snn2hw.energy.profile import Profile, load_profile, profile_names
-from snn2hw.errors import DataError
+from snn2hw.errors import Snn2hwError
 from snn2hw.graph import FixedPointNetwork
+from snn2hw.linear import Convolution
 from snn2hw.report import Chip, Figure
 from snn2hw.simulator import Run
 
@@ -69,9 +70,12 @@ def extras(net: FixedPointNetwork, run: Run, target: str = "", name: str = "") -
 
 
 def _compare(net: FixedPointNetwork, run: Run) -> tuple[Comparison | None, str]:
+    """With networks of its widths; one with convolutions with its own twin, as dense networks of
+    its widths, which nobody would use, would flatter it."""
+    convolves = any(isinstance(synapse.map, Convolution) for synapse in net.synapses)
     try:
-        return compare(net, run), ""
-    except DataError as error:
+        return compare(net, run, [twin(net)] if convolves else None), ""
+    except Snn2hwError as error:
         return None, str(error)
 
 

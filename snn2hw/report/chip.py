@@ -142,8 +142,6 @@ def _cell(value: Cell) -> Any:
 def _value(figure: Figure) -> str:
     if isinstance(figure.value, str):
         return figure.value
-    small = figure.value and not 0.01 <= abs(figure.value) < 1e6
-    number = f"{figure.value:.6g}" if small else form.count(figure.value)
-    if not small and figure.value != int(figure.value):
-        number = f"{figure.value:g}"
+    whole = figure.value == int(figure.value) and abs(figure.value) < 1e10
+    number = form.count(figure.value) if whole else f"{figure.value:.6g}"
     return number if figure.unit == "1" else f"{number}{form.NARROW_SPACE}{figure.unit}"

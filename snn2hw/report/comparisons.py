@@ -19,6 +19,9 @@ View = dict[str, Any]
 CURVE = 60
 """Points of a curve."""
 
+TWIN = "ann"
+"""Kind of a network's own twin with ReLUs."""
+
 KINDS = ("gru", "lstm", "mlp", "cnn")
 """Kinds of networks in the order of their colours."""
 
@@ -114,6 +117,7 @@ def rivals_view(comparison: Comparison) -> View:
         if cost is None
         else form.data(cost.silent_j, form.joules(cost.silent_j)),
         "rows": rows,
+        "is_twin": all(rival.baseline.kind == TWIN for rival in comparison.rivals),
         "chart": None if cost is None else _chart(comparison),
     }
 

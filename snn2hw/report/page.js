@@ -1,10 +1,12 @@
 "use strict";
-// One sample at a time: the list above a section's figures chooses which.
+// One sample at a time: the list above a section's figures chooses which; without this script all are shown.
 for (const list of document.querySelectorAll("select.samples")) {
-  list.addEventListener("change", () => {
-    const all = list.closest("section").querySelectorAll(".sample");
+  const all = list.closest("section").querySelectorAll(".sample");
+  const choose = () => {
     all.forEach((figure, k) => { figure.hidden = k !== list.selectedIndex; });
-  });
+  };
+  list.addEventListener("change", choose);
+  choose();
 }
 // One bill at a time, or all of them; without this script all are shown.
 for (const list of document.querySelectorAll("select.bills")) {
