@@ -154,7 +154,22 @@ def test_what_does_not_fit_and_is_not_compared_says_why(data: ReportData) -> Non
     assert "Does not fit." in page
     assert "cores, fc: 130 cores (limit: 120); use two chips" in page
     assert "Not compared: no hidden layer spikes." in page
-    assert "Does not fit." not in render(replace(data, sections=(lif,)))
+    assert "does not fit" in page
+    fitting = render(replace(data, sections=(lif,)))
+    assert "does not fit" not in fitting.lower()
+    assert "2 of 120" in fitting
+
+
+def test_summary_names_what_costs_more(data: ReportData) -> None:
+    for section in data.sections:
+        assert section.comparison is not None
+        own = section.comparison.bill.priced_j
+        dense = [rival for rival in section.comparison.rivals if not rival.sparse]
+        dearer = [r.baseline.kind.upper() for r in dense if r.bill.priced_j > own]
+        page = render(replace(data, sections=(section,)))
+        card = re.search(r'<h3>Costs less than</h3><p class="value">([^<]*)</p>', page)
+        assert card is not None
+        assert card[1] == (", ".join(dearer) or "none")
 
 
 def test_command_writes_page_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,12 @@ def rivals_view(comparison: Comparison) -> View:
     }
 
 
+def cheaper_than(comparison: Comparison) -> str:
+    """Kinds of the dense circuits that cost more than this network."""
+    kinds = [form.model(r.baseline.kind) for r in comparison.rivals if not r.sparse and r.ratio > 1]
+    return ", ".join(kinds) or "none"
+
+
 def _chart(comparison: Comparison) -> View:
     """Energy over spike rate, energies on a logarithmic axis: this network a curve, each other
     network a line across, broken for a sparse circuit."""

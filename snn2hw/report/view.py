@@ -10,8 +10,8 @@ from markupsafe import Markup
 from snn2hw.energy.metrics import Metrics
 from snn2hw.report import form
 from snn2hw.report.bills import GROUPS, bill_view, energy_text, profile_view
-from snn2hw.report.chip import chip_view, figures_view
-from snn2hw.report.comparisons import profiles_view, rivals_view
+from snn2hw.report.chip import Chip, chip_view, figures_view
+from snn2hw.report.comparisons import cheaper_than, profiles_view, rivals_view
 from snn2hw.report.data import ReportData, Section
 from snn2hw.report.network import describe_delay, draw_network
 from snn2hw.report.samples import sample_view
@@ -161,7 +161,24 @@ def _cards(section: Section) -> list[View]:
             "per inference, zero weights included",
         )
     )
+    if section.comparison is not None:
+        note = f"of the same task's dense int8 networks, {section.comparison.bill.profile.name}"
+        cards.append(_card("Costs less than", cheaper_than(section.comparison), note))
+    if section.chips:
+        chip = section.chips[0]
+        note = f"of {chip.name}" if chip.ok else f"of {chip.name}: does not fit"
+        cards.append(_card("Cores", _cores(chip), note, "" if chip.ok else "bad"))
     return cards
+
+
+def _unfit(chip: Chip) -> str:
+    return "" if chip.ok else ", does not fit"
+
+
+def _cores(chip: Chip) -> str:
+    """The first resource of a placement is its cores."""
+    used, limit = next(iter(chip.utilization.values()), (0, 0))
+    return f"{form.count(used)} of {form.count(limit)}"
 
 
 def _card(name: str, value: Any, note: str, kind: str = "") -> View:
@@ -179,6 +196,13 @@ def _summary(data: ReportData, profiles: tuple[str, ...]) -> list[tuple[str, lis
         found = [next((b for b in s.bills if b.profile.name == name), None) for s in sections]
         texts = [form.NONE if bill is None else energy_text(bill) for bill in found]
         rows.append((f"Energy per inference, {name}", texts))
+    if any(s.comparison is not None for s in sections):
+        texts = [form.NONE if (c := s.comparison) is None else cheaper_than(c) for s in sections]
+        rows.append(("Costs less than, of dense int8 networks", texts))
+    for name in dict.fromkeys(chip.name for s in sections for chip in s.chips):
+        on = [next((c for c in s.chips if c.name == name), None) for s in sections]
+        texts = [form.NONE if c is None else _cores(c) + _unfit(c) for c in on]
+        rows.append((f"Cores of {name}", texts))
     rows += [
         ("Spikes per inference", [per_inference(s.run.activity.spikes, s) for s in sections]),
         (
