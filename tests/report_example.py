@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snn2hw.energy import estimate
+from snn2hw.cli.report_parts import all_bills, extras
 from snn2hw.graph import INPUT_PORT, FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
 from snn2hw.linear import Dense
 from snn2hw.neurons import MODELS
@@ -106,13 +106,14 @@ def section(
         title=title,
         net=net,
         run=run,
-        bills=tuple(estimate(run, p) for p in ("loihi1-davies2018", "cmos45-horowitz2014")),
+        bills=all_bills(net, run),
         check=Check(),
         accuracy_float=0.9375,
         labels=labels,
         class_names=tuple(f"speaker {k + 1}" for k in range(CLASSES)),
         x=x,
         samples=(0, 1),
+        **extras(net, run, name=title),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 

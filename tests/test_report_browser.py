@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from report_example import example
 
@@ -27,6 +29,9 @@ return [...document.querySelectorAll("svg")].filter(s => !s.closest("[hidden]"))
   const own = s.getBoundingClientRect();
   return [s.getAttribute("class"), own.width, own.height, Math.max(...boxes.map(b => b.width))];
 });"""
+CHOOSE_BILL = """const list = document.querySelector(arguments[0] + " select.bills");
+list.selectedIndex = arguments[1];
+list.dispatchEvent(new Event("change"));"""
 
 pytestmark = [
     pytest.mark.browser,
@@ -81,9 +86,9 @@ def test_opens_without_a_complaint_and_asks_nobody(browser: Any, data: ReportDat
 def test_every_figure_is_drawn(browser: Any, width: int) -> None:
     _resize(browser, width)
     figures = browser.execute_script(VISIBLE_FIGURES)
-    # Per network: the drawing, two rasters (input, hidden), the answer, the state.
+    # Per network: the drawing, two rasters (input, hidden), the answer, the state, break-even.
     assert sorted(kind for kind, *_ in figures) == sorted(
-        2 * ["network", "raster", "raster", "lines", "lines"]
+        2 * ["network", "raster", "raster", "lines", "lines", "lines curve breakeven"]
     )
     for kind, own_width, height, ink in figures:
         assert min(own_width, height) > 30, kind
@@ -91,8 +96,21 @@ def test_every_figure_is_drawn(browser: Any, width: int) -> None:
         assert ink > 0, kind
 
 
+@pytest.mark.parametrize("width", [1100, 390])
+def test_pictures_of_chips_are_drawn(browser: Any, width: int) -> None:
+    _resize(browser, width)
+    sizes = browser.execute_script(
+        """return [...document.querySelectorAll("img")].map(
+        i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width])"""
+    )
+    assert len(sizes) == 4
+    assert all(complete and min(natural, shown) > 300 for complete, natural, shown in sizes)
+
+
 def test_bars_are_as_long_as_their_energies(browser: Any, data: ReportData) -> None:
     _resize(browser, 1100)
+    for network in ("#net0", "#net1"):
+        browser.execute_script(CHOOSE_BILL, network, len(data.sections[0].bills))
     bars = browser.execute_script(
         """return [...document.querySelectorAll(".bill")].map(b =>
         [...b.querySelector(".bars").querySelectorAll(".bar")].map(r =>
@@ -140,6 +158,79 @@ def test_prints_with_every_table_open(browser: Any) -> None:
     count = 'return document.querySelectorAll("details[open]").length'
     browser.execute_script('document.querySelectorAll("details").forEach(d => { d.open = false; })')
     browser.execute_script('dispatchEvent(new Event("beforeprint"))')
-    assert browser.execute_script(count) == 6
+    folded = browser.execute_script('return document.querySelectorAll("details").length')
+    assert folded > 20
+    assert browser.execute_script(count) == folded
     browser.execute_script('dispatchEvent(new Event("afterprint"))')
     assert browser.execute_script(count) == 0
+
+
+def test_choosing_a_profile_shows_its_bill_alone(browser: Any, data: ReportData) -> None:
+    shown = """return [...document.querySelectorAll("#net0 .bill")].map(
+    b => b.getBoundingClientRect().height > 0)"""
+    n = len(data.sections[0].bills)
+    for chosen in (2, 0):
+        browser.execute_script(CHOOSE_BILL, "#net0", chosen)
+        assert browser.execute_script(shown) == [k == chosen for k in range(n)]
+    browser.execute_script(CHOOSE_BILL, "#net0", n)
+    assert browser.execute_script(shown) == n * [True]
+
+
+def test_a_click_on_a_heading_sorts(browser: Any, data: ReportData) -> None:
+    _resize(browser, 1100)
+    column = """return [...document.querySelectorAll("#net0 table.rivals tbody tr")].map(
+    r => Number(r.cells[5].querySelector("data").value))"""
+    click = 'document.querySelectorAll("#net0 table.rivals thead button")[5].click()'
+    rivals = data.sections[0].against
+    assert rivals is not None
+    energies = [rival.bill.priced_j for rival in rivals.rivals]
+    assert browser.execute_script(column) == energies
+    browser.execute_script(click)
+    assert browser.execute_script(column) == sorted(energies, reverse=True)
+    browser.execute_script(click)
+    assert browser.execute_script(column) == sorted(energies)
+
+
+def test_marks_of_profiles_stand_at_their_energies(browser: Any, data: ReportData) -> None:
+    _resize(browser, 1100)
+    places = browser.execute_script(
+        """return [...document.querySelectorAll("#net0 .ranges .bar")].map(b => {
+        const t = b.querySelector(".track").getBoundingClientRect();
+        const m = b.querySelector(".mark").getBoundingClientRect();
+        const s = b.querySelector(".span").getBoundingClientRect();
+        return [(m.left + m.right) / 2, s.left, s.right].map(x => (x - t.left) / t.width); });"""
+    )
+    bills = data.sections[0].bills
+    marks = np.array([mark for mark, _, _ in places])
+    logs = np.log10([bill.priced_j for bill in bills])
+    slope, start = np.polyfit(logs, marks, 1)
+    np.testing.assert_allclose(marks, slope * logs + start, atol=0.005)
+    assert 1 / slope == pytest.approx(round(1 / slope), abs=0.05), "the axis spans whole decades"
+    wide = next(k for k, bill in enumerate(bills) if bill.low_j < bill.high_j)
+    ends = slope * np.log10([bills[wide].low_j, bills[wide].high_j]) + start
+    np.testing.assert_allclose(places[wide][1:], ends, atol=0.005)
+
+
+def test_dark_where_the_reader_wants_it(browser: Any) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+    for scheme, dark in (("dark", True), ("light", False)):
+        wanted = {"name": "prefers-color-scheme", "value": scheme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wanted]})
+        assert (sum(browser.execute_script(paper)) < 3 * 128) is dark
+
+
+def test_prints_to_pdf_with_every_bill(browser: Any) -> None:
+    browser.execute_script(CHOOSE_BILL, "#net0", 0)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = """return [...document.querySelectorAll(".bill, .sample")].filter(
+    b => b.getBoundingClientRect().height === 0).length"""
+    assert browser.execute_script(hidden) == 0
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    made = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    pdf = base64.b64decode(made["data"])
+    assert pdf.startswith(b"%PDF")
+    assert pdf.count(b"/Type /Page\n") >= 4
+
+
+def test_still_no_complaint_after_all_that(browser: Any) -> None:
+    assert browser.get_log("browser") == []

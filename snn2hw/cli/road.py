@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snn2hw.cli.common import encode, joules, say, show, table
+from snn2hw.cli.common import dimensions, encode, joules, say, show, table
+from snn2hw.cli.report_parts import all_bills, extras, recorded
 from snn2hw.data.base import Dataset
-from snn2hw.energy import Bill, estimate
-from snn2hw.energy.profile import profile_names
+from snn2hw.energy import Bill
 from snn2hw.errors import BackendError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.passes import quantize_graph
-from snn2hw.report import ReportData, Section, write_report
+from snn2hw.report import ReportData, Section, write_json, write_report
 from snn2hw.simulator.run import Run
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def walk(
     net = quantize_graph(read(path), dt=test.dt_s, calibration=calibration.x)
     net.save(folder / f"{name}.h5")
     messages = encode(net, test.x)
-    run = net.run(messages)
+    run = net.run(messages, record=recorded(net, *dimensions(messages)))
     check, why = _verify(name, net, messages[:verify_samples])
     return Journey(
         name=name,
@@ -80,7 +80,7 @@ def walk(
         messages=messages,
         accuracy_float=accuracy(model, test.x, test.y),
         accuracy_fixed=float(np.mean(run.predictions == test.y)),
-        bills=tuple(estimate(run, profile=profile, net=net) for profile in profile_names()),
+        bills=all_bills(net, run),
         check=check,
         why=why,
     )
@@ -139,7 +139,7 @@ def report(
     command: str,
     seed: int,
 ) -> None:
-    """The HTML page of all journeys."""
+    """The HTML page of all journeys, and the same as JSON beside it."""
     sections = tuple(
         Section(
             title=j.name,
@@ -152,10 +152,11 @@ def report(
             labels=j.test.y,
             class_names=j.test.classes,
             x=j.messages,
+            **extras(j.net, j.run, name=j.name),
         )
         for j in journeys
     )
-    names = ("snn2hw", "nir", "numpy", "numba", "torch")
+    names = ("nir", "numpy", "numba", "torch")
     data = ReportData(
         title=title,
         sections=sections,
@@ -166,6 +167,7 @@ def report(
         sources={journeys[0].test.name: f"sha256 {journeys[0].test.sha256()}"},
     )
     write_report(path, data)
+    write_json(path.with_suffix(".json"), data)
 
 
 def conclude(journeys: Sequence[Journey], page: Path) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from markupsafe import Markup
 
 from snn2hw.energy import Bill
 from snn2hw.energy.profile import GRADES, TERMS, Price
+from snn2hw.energy.terms import PER_SECOND, TIMES
 from snn2hw.report import form
 from snn2hw.report.data import ReportData
 
@@ -76,7 +78,9 @@ def bill_view(bill: Bill, anchor: str) -> View:
                 item.layer,
                 item.what,
                 form.data(item.count, form.count(item.count)),
-                form.NONE if item.price_j is None else form.joules(item.price_j),
+                form.NONE
+                if item.price_j is None
+                else form.price(item.price_j, item.term in PER_SECOND),
                 "no price"
                 if item.energy_j is None
                 else form.data(item.energy_j, form.joules(item.energy_j)),
@@ -101,29 +105,43 @@ def profile_view(data: ReportData, name: str) -> View:
     """Every price of the profile that any bill on the page used, and what it leaves out."""
     bills = [bill for s in data.sections for bill in s.bills if bill.profile.name == name]
     prices = {price.term: price for bill in bills for price in bill.prices}
+    times = {time.term: time for bill in bills if bill.latency for time in bill.latency.times}
     profile = bills[0].profile
+    known = TIMES.get(profile.account, {})
     return {
         "name": profile.name,
         "title": profile.title,
         "technology": profile.technology,
-        "prices": [_price(price, TERMS[profile.account][price.term]) for price in prices.values()],
+        "prices": [
+            *(_price(p, TERMS[profile.account][p.term], _amount) for p in prices.values()),
+            *(_price(t, f"time: {known.get(t.term, t.term)}", _time) for t in times.values()),
+        ],
         "not_included": profile.not_included,
         "grades": [
             (grade, meaning)
             for grade, meaning in GRADES.items()
-            if grade in {price.grade for price in prices.values()}
+            if grade in {figure.grade for figure in (*prices.values(), *times.values())}
         ],
     }
 
 
-def _price(price: Price, what: str) -> View:
+def _amount(price: Price, value: float) -> str:
+    return form.price(value, price.term in PER_SECOND)
+
+
+def _time(_: Price, value: float) -> str:
+    return form.seconds(value)
+
+
+def _price(price: Price, what: str, text: Callable[[Price, float], str]) -> View:
     amounts = [
-        form.joules(joules) + (f" at {form.size(capacity)}" if capacity else "")
-        for capacity, joules in price.points
+        text(price, value) + (f" at {form.size(capacity)}" if capacity else "")
+        for capacity, value in price.points
     ]
     return {
         "what": what,
         "price": (AT_LEAST if price.at_least else "") + ", ".join(amounts),
+        "range": f"× {price.low:g} to {price.high:g}" if price.low < price.high else "",
         "grade": price.grade,
         "source": price.source,
         "assumption": price.assumption,

@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from snn2hw.analysis.results import Comparison
 from snn2hw.energy import Bill
+from snn2hw.energy.baselines import Comparison as Rivals
+from snn2hw.energy.metrics import Metrics
 from snn2hw.errors import DataError
 from snn2hw.graph import Data, FixedPointNetwork, by_input
+from snn2hw.report.chip import Chip
 from snn2hw.simulator.run import Run
 
 
@@ -57,7 +60,9 @@ class Section:
     accuracy_fixed: fraction right of the integers, computed from ``labels`` if not given.
     class_names: by class index; x: the integers that went in, (batch, time, *input shape), for the
     raster; samples: indices of the samples to draw, the first three if not given; comparison:
-    with the float network, layer by layer (``snn2hw.compare``).
+    with the float network, layer by layer (``snn2hw.compare``); metrics: under NeuroBench's names;
+    against: the bills of other networks, or None with ``not_compared`` saying why there is none;
+    chips: where the network is on chips.
 
     Raises DataError if labels, x or samples do not fit the run.
     """
@@ -76,6 +81,10 @@ class Section:
     x: Data | None = None
     samples: tuple[int, ...] | None = None
     comparison: Comparison | None = None
+    metrics: Metrics | None = None
+    against: Rivals | None = None
+    not_compared: str = ""
+    chips: tuple[Chip, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""

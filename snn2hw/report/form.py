@@ -15,13 +15,27 @@ _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1
 
 def joules(value: float) -> str:
     """Three digits and an SI prefix: 1.17e-3 is "1.17 mJ"."""
+    return _prefixed(value, "J")
+
+
+def seconds(value: float) -> str:
+    """The same of a time: 6e-2 is "60.0 ms"."""
+    return _prefixed(value, "s")
+
+
+def price(value: float, per_second: bool) -> str:
+    """A price of an event in joules, or a power in watts."""
+    return _prefixed(value, "W" if per_second else "J")
+
+
+def _prefixed(value: float, unit: str) -> str:
     if value == 0:
-        return f"0{NARROW_SPACE}J"
+        return f"0{NARROW_SPACE}{unit}"
     for scale, prefix in _PREFIXES:
         # 0.9995 rounds to 1.00, which belongs to this prefix and not to the next.
         if abs(value) >= scale * 0.9995:
-            return f"{_digits(value / scale)}{NARROW_SPACE}{prefix}J"
-    return f"{_digits(value / 1e-15)}{NARROW_SPACE}fJ"
+            return f"{_digits(value / scale)}{NARROW_SPACE}{prefix}{unit}"
+    return f"{_digits(value / 1e-15)}{NARROW_SPACE}f{unit}"
 
 
 def count(value: float) -> str:

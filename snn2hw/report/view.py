@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from snn2hw.energy.metrics import Metrics
 from snn2hw.report import form
 from snn2hw.report.bills import GROUPS, bill_view, energy_text, profile_view
+from snn2hw.report.chip import Chip, chip_view, figures_view
 from snn2hw.report.comparing import comparison_view
+from snn2hw.report.comparisons import cheaper_than, profiles_view, rivals_view
 from snn2hw.report.data import ReportData, Section
 from snn2hw.report.network import describe_delay, draw_network
 from snn2hw.report.samples import sample_view
@@ -17,6 +20,9 @@ from snn2hw.report.samples import sample_view
 MARKS = 250_000
 """Spikes drawn on the whole page at most, so that it stays well below 5 MB."""
 
+
+BILL_CARDS = 3
+"""Bills on cards at the top of a section, the first ones; all stand in its comparison."""
 
 View = dict[str, Any]
 
@@ -26,12 +32,14 @@ def page_view(data: ReportData, version: str) -> View:
     bands = sum(len(s.shown) * (len(s.net.layers) + 1) for s in data.sections)
     marks = MARKS // max(1, bands)
     bills = {bill.profile.name: bill for s in data.sections for bill in s.bills}
+    chips = {chip.name: chip for s in data.sections for chip in s.chips}
     return {
         "data": data,
         "version": version,
         "sections": [section_view(s, f"net{k}", marks) for k, s in enumerate(data.sections)],
         "summary": _summary(data, tuple(bills)),
         "profiles": [profile_view(data, name) for name in bills],
+        "chips": [figures_view(chip) for chip in chips.values() if chip.figures],
         "groups": GROUPS,
     }
 
@@ -56,6 +64,11 @@ def section_view(section: Section, anchor: str, marks: int) -> View:
         "layers": _layers(section),
         "synapses": [_synapse(section, k) for k in range(len(activity.synapses))],
         "bills": [bill_view(bill, f"{anchor}-{bill.profile.name}") for bill in section.bills],
+        "profiles": profiles_view(section.bills) if section.bills else None,
+        "rivals": None if section.against is None else rivals_view(section.against),
+        "not_compared": section.not_compared,
+        "metrics": [] if section.metrics is None else _metrics(section.metrics),
+        "chips": [chip_view(chip) for chip in section.chips],
         "notes": net.notes,
         "has_accuracy": section.accuracy is not None or section.accuracy_float is not None,
         "accuracy": _accuracy(section),
@@ -138,7 +151,7 @@ def _cards(section: Section) -> list[View]:
         cards.append(_card("Mismatches", said["short"], note, said["kind"]))
     cards += [
         _card("Energy per inference", energy_text(bill), bill.profile.name)
-        for bill in section.bills
+        for bill in section.bills[:BILL_CARDS]
     ]
     cards.append(
         _card("Spikes per inference", per_inference(activity.spikes, section), "of all layers")
@@ -150,7 +163,24 @@ def _cards(section: Section) -> list[View]:
             "per inference, zero weights included",
         )
     )
+    if section.against is not None:
+        note = f"of the same task's dense int8 networks, {section.against.bill.profile.name}"
+        cards.append(_card("Costs less than", cheaper_than(section.against), note))
+    if section.chips:
+        chip = section.chips[0]
+        note = f"of {chip.name}" if chip.ok else f"of {chip.name}: does not fit"
+        cards.append(_card("Cores", _cores(chip), note, "" if chip.ok else "bad"))
     return cards
+
+
+def _unfit(chip: Chip) -> str:
+    return "" if chip.ok else ", does not fit"
+
+
+def _cores(chip: Chip) -> str:
+    """The first resource of a placement is its cores."""
+    used, limit = next(iter(chip.utilization.values()), (0, 0))
+    return f"{form.count(used)} of {form.count(limit)}"
 
 
 def _card(name: str, value: Any, note: str, kind: str = "") -> View:
@@ -168,6 +198,13 @@ def _summary(data: ReportData, profiles: tuple[str, ...]) -> list[tuple[str, lis
         found = [next((b for b in s.bills if b.profile.name == name), None) for s in sections]
         texts = [form.NONE if bill is None else energy_text(bill) for bill in found]
         rows.append((f"Energy per inference, {name}", texts))
+    if any(s.against is not None for s in sections):
+        texts = [form.NONE if (c := s.against) is None else cheaper_than(c) for s in sections]
+        rows.append(("Costs less than, of dense int8 networks", texts))
+    for name in dict.fromkeys(chip.name for s in sections for chip in s.chips):
+        on = [next((c for c in s.chips if c.name == name), None) for s in sections]
+        texts = [form.NONE if c is None else _cores(c) + _unfit(c) for c in on]
+        rows.append((f"Cores of {name}", texts))
     rows += [
         ("Spikes per inference", [per_inference(s.run.activity.spikes, s) for s in sections]),
         (
@@ -197,6 +234,50 @@ def _facts(section: Section) -> list[tuple[str, str]]:
     if net.source_hash:
         facts.append(("SHA-256 of the float graph", net.source_hash))
     return facts
+
+
+def _metrics(found: Metrics) -> list[tuple[str, Any, str]]:
+    """NeuroBench's metrics: name, value, what it is."""
+    footprint = sum(found.footprint_bytes.values())
+    parts = ", ".join(f"{what} {form.count(n)}" for what, n in found.footprint_bytes.items())
+    updates = found.membrane_updates
+
+    def number(value: float) -> Markup:
+        return form.data(value, form.count(value))
+
+    return [
+        ("Footprint", number(footprint), f"bytes: {parts}"),
+        (
+            "ConnectionSparsity",
+            form.data(found.connection_sparsity, f"{found.connection_sparsity:.4f}"),
+            "weights that are zero, of all",
+        ),
+        (
+            "ActivationSparsity",
+            form.data(found.activation_sparsity, f"{found.activation_sparsity:.4f}"),
+            "outputs of spiking layers that are zero, of all",
+        ),
+        (
+            "SynapticOperations, Effective_ACs",
+            number(found.effective_acs),
+            "additions of non-zero weights that met a spike, per inference",
+        ),
+        (
+            "SynapticOperations, Effective_MACs",
+            number(found.effective_macs),
+            "products of non-zero weights with graded messages, per inference",
+        ),
+        (
+            "SynapticOperations, Dense",
+            number(found.dense),
+            "every weight at every step, per inference",
+        ),
+        (
+            "MembraneUpdates",
+            "not recorded" if updates is None else number(updates),
+            "neuron steps in which the potential changed, per inference",
+        ),
+    ]
 
 
 def _layers(section: Section) -> list[list[Any]]:
