@@ -230,7 +230,7 @@ class Stepper:
             self.trained.params[layer.name],
             {name: values * made.units[layer.name, name] for name, values in found.items()},
         )
-        real_states[layer.name] = {s.name: real[s.name] for s in model.states}
+        real_states[layer.name] = real
         for output in model.outputs:
             self.real_sent.setdefault((layer.name, output.name), []).append(real[output.name])
 

@@ -2,7 +2,8 @@
 
 A twin computes one step of its neuron from real values and returns real values whose numbers are
 those of the integer step and whose gradients are the twin's own (``through``). Spikes have the
-arc tangent's surrogate gradient, and none passes through a reset, as in ``snn2hw.nn``.
+arc tangent's surrogate gradient (ALIF's: the triangle), and none passes through a reset, as in
+``snn2hw.nn``.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from snn2hw.graph import Layer
 from snn2hw.neurons.base import FloatArray
 from snn2hw.neurons.gpn import GAIN_FRACTION, GATE_FRACTION, GATES, MESSAGE_GAIN_SHIFT
 from snn2hw.neurons.membrane import ALIGN
-from snn2hw.nn.surrogate import spike
+from snn2hw.nn.surrogate import SURROGATES, fire, pseudo_derivative, spike
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
 
 Twin: TypeAlias = Callable[[Tensors, Tensors, Tensors, Tensors], dict[str, torch.Tensor]]
-"""(states before, sums by port, parameters, what the integer step gave), all real, (batch, n) or
-(n,); returns states and outputs by name."""
+"""(states and, but at the first step, outputs of the step before; sums by port; parameters; what
+the integer step gave), all real, (batch, n) or (n,); returns states and outputs by name."""
 
 
 def through(soft: torch.Tensor, hard: torch.Tensor) -> torch.Tensor:
@@ -60,6 +61,23 @@ def _integrator(
     return {"u": u} | {name: through(v, given[name]) for name in ("v", "y", "m")}
 
 
+def _alif(
+    states: Tensors, sums: Tensors, params: Tensors, given: Tensors
+) -> dict[str, torch.Tensor]:
+    """As ``snn2hw.nn.ALIF``: a gradient passes from the spike of the step before to b, none through
+    the reset, and none where the neuron is refractory."""
+    free = (states["wait"] <= 1).to(given["v"].dtype)
+    before = states["s"] if "s" in states else torch.zeros_like(given["s"])
+    b = params["rho"] * states["b"] + params["beta"] * params["adaptation_gain"] * before
+    b = through(b, given["b"])
+    v = through(params["alpha"] * states["v"] + sums["a"] + params["bias"], given["v"])
+    u, v_threshold = v - params["v_threshold"] - b, params["v_threshold"]
+    kind = "triangle" if bool((v_threshold > 0).all()) else "atan"
+    slope = free * pseudo_derivative(u, v_threshold, kind, SURROGATES[kind])
+    s = through(fire(u, slope), given["s"])
+    return {"v": v, "b": b, "wait": given["wait"], "s": s}
+
+
 def _gpn(
     states: Tensors, sums: Tensors, params: Tensors, given: Tensors
 ) -> dict[str, torch.Tensor]:
@@ -83,6 +101,7 @@ def _sum_out(name: str) -> Twin:
 TWINS: Mapping[str, Twin] = {
     "lif": _lif,
     "lif_reset": _lif,
+    "alif": _alif,
     "gpn": _gpn,
     "integrator": _integrator,
     "readout": _sum_out("y"),
@@ -111,5 +130,5 @@ def sum_units(layer: Layer) -> dict[str, FloatArray]:
     elif model == "relay":
         unit = np.asarray(units["m"]) / 2.0 ** layer.params["message_shift"]
     else:
-        unit = np.asarray(units["u"]) * 2.0**ALIGN
+        unit = np.asarray(units["v"]) * 2.0**ALIGN
     return {"a": np.broadcast_to(np.asarray(unit, dtype=np.float64), (layer.n,))}
