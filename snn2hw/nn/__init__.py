@@ -33,6 +33,8 @@ from snn2hw.nn.gpn import GPN
 from snn2hw.nn.leaky import LI, LeakyReadout
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.neuron import Neuron
+from snn2hw.nn.quantized import QuantizedNetwork
+from snn2hw.nn.quantized_run import IntegerRun
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.recurrent import Recurrent
 from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
@@ -51,8 +53,10 @@ __all__ = [
     "CubaLIF",
     "Delay",
     "Flatten",
+    "IntegerRun",
     "LeakyReadout",
     "Neuron",
+    "QuantizedNetwork",
     "Readout",
     "Recurrent",
     "SequenceDropout",
