@@ -9,6 +9,7 @@ simulator, bit for bit, and with none it is ``snn2hw.execute``. Plain NumPy, ste
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -141,15 +142,15 @@ def execute_mixed(
     return records
 
 
-class _Neurons:
+class _Neurons(ABC):
     """The neurons of one layer with their states; ``step`` gives states and outputs, real."""
 
     model: NeuronModel
     n: int
 
+    @abstractmethod
     def step(self, ports: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """One step on the sums that arrived, (batch, n)."""
-        raise NotImplementedError
 
 
 class _Floats(_Neurons):

@@ -264,13 +264,3 @@ def to_words(values: Any, dtype: Any, unit: float) -> Words:
             "scale the network's weights or the data down"
         )
     return np.rint(scaled).astype(dtype)
-
-
-def used_bytes(memory: Memory) -> int:
-    """Bytes of all regions of all PEs, counted from the arrays themselves."""
-    own = {False: memory.words.itemsize, True: memory.ints.itemsize}
-    return sum(
-        region.words(int(part[1 if region.layer == HIDDEN else 3])) * own[region.integer]
-        for part in memory.parts
-        for region in memory.shape.regions()
-    )

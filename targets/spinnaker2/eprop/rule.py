@@ -24,8 +24,6 @@ CHOICES = {
 DAMPENING = {"triangle": 0.3, "multi_gaussian": 0.5, "atan": 1.0}
 """Factors of the surrogates in Bellec et al. 2020, Rostami et al. 2022 and Wang et al. 2024."""
 
-PRESETS = ("bellec", "rostami")
-
 
 @dataclass(frozen=True)
 class Rule:
