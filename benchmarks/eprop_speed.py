@@ -68,11 +68,11 @@ def problem(samples: int, steps: int) -> tuple[Weights, np.ndarray, np.ndarray]:
     )
 
 
-def learner(weights: Weights) -> tuple[Learn, Callable[[], Weights]]:
+def graph(weights: Weights) -> Any:
+    """The network as a nir.NIRGraph."""
     import nir
 
     from snn2hw.converters.nodes import ALIF
-    from snn2hw.targets.spinnaker2.eprop import Learner, Rule
 
     alpha, rho, kappa = decays()
     tau = DT / (1 - kappa)
@@ -97,8 +97,14 @@ def learner(weights: Weights) -> tuple[Learn, Callable[[], Weights]]:
     }
     path = ("input", "fc", "hidden", "out", "li", "output")
     edges = [*itertools.pairwise(path), ("hidden", "rec"), ("rec", "hidden")]
+    return nir.NIRGraph(nodes, edges)
+
+
+def learner(weights: Weights) -> tuple[Learn, Callable[[], Weights]]:
+    from snn2hw.targets.spinnaker2.eprop import Learner, Rule
+
     rule = Rule.rostami(learning_rate=LEARNING_RATE, l2=L2, arithmetic="float32")
-    made = Learner(nir.NIRGraph(nodes, edges), rule, dt=DT, pes=1)
+    made = Learner(graph(weights), rule, dt=DT, pes=1)
 
     def learn(x: np.ndarray, y: np.ndarray) -> None:
         made.learn(x, y)
@@ -260,6 +266,18 @@ def memory_rows() -> list[dict[str, Any]]:
     return rows
 
 
+def chip_rows() -> list[dict[str, Any]]:
+    """Bytes by purpose on 12 PEs, of the two published variants."""
+    from snn2hw.targets.spinnaker2.eprop import Learner, Rule
+
+    network = graph(problem(1, 1)[0])
+    return [
+        {"what": "chip", "rule": name, "bytes": placed.total_bytes, "by_purpose": placed.totals}
+        for name, rule in (("rostami", Rule.rostami()), ("bellec", Rule.bellec()))
+        for placed in [Learner(network, rule, dt=DT, pes=12).placement]
+    ]
+
+
 def main() -> None:
     if shutil.which("cc") is None:
         print("eprop_speed: left out, for there is no C compiler (cc); install gcc or clang")
@@ -283,6 +301,9 @@ def main() -> None:
                 f"{row['who']}: {row['steps']} steps take {row['grown_kib']} KiB above "
                 f"{row['before_kib'] / 1024:.0f} MiB"
             )
+    for row in chip_rows():
+        bench.add(row)
+        print(f"{row['rule']} on 12 PEs: {row['bytes']:,} bytes, {row['by_purpose']}")
     bench.write()
 
 

@@ -16,13 +16,13 @@ from snn2hw.graph import FixedPointNetwork
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
+import netx_data
+
 
 def pilotnet() -> tuple[FixedPointNetwork, npt.NDArray[Any]]:
     """The network behind its input neurons, and its input spikes, uint8 (1, 24, 3, 66, 200).
 
     Raises FileNotFoundError where lava-dl's wheel is not at hand and cannot be fetched.
     """
-    import netx_data
-
     recorded = netx_data.pilotnet()
     return recorded.network(), recorded.x

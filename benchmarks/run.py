@@ -10,6 +10,9 @@ import energy
 import eprop_speed
 import frameworks
 import gates
+import pilotnet_bill
+import qat
+import quantize
 import scaling
 import speed
 
@@ -20,6 +23,9 @@ if __name__ == "__main__":
     activity.main()
     gates.main()
     energy.main()
+    pilotnet_bill.main()
+    quantize.main()
+    qat.main()
     frameworks.main()
     speed.main()
     accuracy.main()

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import uv
 
 from snn2hw.converters.netx import from_netx, windows
 from snn2hw.graph import FixedPointNetwork
+from snn2hw.simulator.run import Run
 
 REQUIREMENT = "lava-dl==0.6.0"
 SHA256 = "bcb448f2bb85dc0da4b4dbbbae16543d2a978c1da7279acc522ad621fc68c437"
@@ -186,3 +188,18 @@ def compare(found: Trace, expected: Trace) -> tuple[int, int, str]:
                 if first is None or (at[0], k) < first[:2]:
                     first = (at[0], k, words)
     return compared, mismatches, first[2] if first else ""
+
+
+def run_from_image(recorded: PilotNet) -> tuple[FixedPointNetwork, Run]:
+    """The network with its input neurons on all recorded steps, as one sample without a reset.
+
+    An input neuron's bias lifts it above its threshold at each step; where it was recorded silent
+    the image takes the bias away.
+    """
+    net = from_netx(recorded.path)
+    params: Mapping[str, np.ndarray] = net.layer("input0").params
+    bias = params["bias_mantissa"] << params["bias_exponent"] >> 6
+    silent = -bias.reshape(recorded.x.shape[2:])
+    run = net.run(np.where(recorded.x > 0, 0, silent), threads=1, per_step=True)
+    np.testing.assert_array_equal(run.spikes["input0"], recorded.x)
+    return net, run

@@ -6,13 +6,10 @@ weights that are not zero, 1.0935 mJ dynamic (lava-dl's benchmark).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import netx_data
 import numpy as np
 import pytest
 
-from snn2hw.converters.netx import from_netx
 from snn2hw.energy import estimate
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.simulator.run import Run
@@ -33,18 +30,7 @@ def recorded() -> netx_data.PilotNet:
 
 @pytest.fixture(scope="module")
 def ran(recorded: netx_data.PilotNet) -> tuple[FixedPointNetwork, Run]:
-    """The network with its input neurons on all recorded steps, as one sample without a reset.
-
-    An input neuron's bias lifts it above its threshold at each step; where it was recorded silent
-    the image takes the bias away.
-    """
-    net = from_netx(recorded.path)
-    params: Mapping[str, np.ndarray] = net.layer("input0").params
-    bias = params["bias_mantissa"] << params["bias_exponent"] >> 6
-    silent = -bias.reshape(recorded.x.shape[2:])
-    run = net.run(np.where(recorded.x > 0, 0, silent), threads=1, per_step=True)
-    np.testing.assert_array_equal(run.spikes["input0"], recorded.x)
-    return net, run
+    return netx_data.run_from_image(recorded)
 
 
 def test_neuron_updates_of_an_inference(ran: tuple[FixedPointNetwork, Run]) -> None:
