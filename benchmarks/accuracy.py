@@ -15,7 +15,7 @@ import numpy as np
 from common import Bench
 
 import snn2hw
-from snn2hw.data import japanese_vowels, speech_commands
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.data.base import Dataset
 from snn2hw.demo_models import NEURONS, train_japanese_vowels
 from snn2hw.errors import DataError
@@ -54,7 +54,7 @@ def main() -> None:
             name = f"Japanese Vowels, {neuron.upper()}, seed {seed}"
             bench.add(measure(name, model, train.x, test))
     try:
-        digits = {split: speech_commands.load_digits(split) for split in ("train", "test")}
+        digits = {split: arabic_speech_commands.load_digits(split) for split in ("train", "test")}
     except DataError as error:
         print(f"digits left out: {error}", file=sys.stderr)
     else:

@@ -25,7 +25,7 @@ from pilotnet import pilotnet
 from torch import nn
 
 import snn2hw
-from snn2hw.data import japanese_vowels, speech_commands
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.demo_models import train_japanese_vowels
 from snn2hw.energy import operations
 from snn2hw.energy.baselines import (
@@ -87,7 +87,7 @@ def digits(neuron: str) -> Loaded:
     from train_speech_commands import checkpoint_path
 
     model = load_checkpoint(checkpoint_path(neuron))
-    test = speech_commands.load_digits("test")
+    test = arabic_speech_commands.load_digits("test")
     return deploy(model, calibration().x, test.x, test.dt_s, test.y)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from snn2hw.data import japanese_vowels, speech_commands
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.data.base import Dataset
 from snn2hw.demo_models import DROPOUT, HIDDEN, RECIPES
 from snn2hw.energy.baselines.networks import CNN_KERNEL
@@ -89,7 +89,7 @@ def digits() -> tuple[Dataset, Dataset, dict[str, Any]]:
     sys.path.insert(0, str(EXAMPLES))
     from train_speech_commands import RECIPE, augment
 
-    data = [speech_commands.load_digits(split) for split in ("train", "test")]
+    data = [arabic_speech_commands.load_digits(split) for split in ("train", "test")]
     return data[0], data[1], {**RECIPE, "augment": augment}
 
 

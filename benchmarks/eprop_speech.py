@@ -35,7 +35,7 @@ from learn_speech_commands import (
     train,
 )
 
-from snn2hw.data import speech_commands
+from snn2hw.data import arabic_speech_commands
 from snn2hw.data.base import Dataset
 from snn2hw.errors import DataError
 from snn2hw.targets.spinnaker2.eprop import Rule
@@ -159,7 +159,10 @@ def summary(rows: list[dict[str, Any]]) -> None:
 
 def main(seeds: int = 3, more: int = 5) -> None:
     try:
-        clips = {s: speech_commands.load_digits_with_deltas(s) for s in speech_commands.SPLITS}
+        clips = {
+            s: arabic_speech_commands.load_digits_with_deltas(s)
+            for s in arabic_speech_commands.SPLITS
+        }
     except DataError as error:
         print(f"e-prop on speech left out: {error}", file=sys.stderr)
         return

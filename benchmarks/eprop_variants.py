@@ -27,7 +27,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))
 from learn_speech_commands import KAPPA, NEURONS, accuracy, network, train
 
 import snn2hw
-from snn2hw.data import speech_commands
+from snn2hw.data import arabic_speech_commands
 from snn2hw.errors import DataError
 from snn2hw.nn import ALIF, GPN, LeakyReadout, Recurrent
 from snn2hw.targets.spinnaker2.eprop import Rule
@@ -83,7 +83,10 @@ VARIANTS = {
 
 def main(only: list[str] | None = None) -> None:
     try:
-        clips = {s: speech_commands.load_digits_with_deltas(s) for s in speech_commands.SPLITS}
+        clips = {
+            s: arabic_speech_commands.load_digits_with_deltas(s)
+            for s in arabic_speech_commands.SPLITS
+        }
     except DataError as error:
         print(f"variants of e-prop left out: {error}", file=sys.stderr)
         return

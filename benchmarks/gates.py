@@ -16,7 +16,7 @@ import numpy as np
 from common import Bench
 
 import snn2hw
-from snn2hw.data import japanese_vowels, speech_commands
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.data.base import Dataset
 from snn2hw.demo_models import train_japanese_vowels
 from snn2hw.errors import DataError
@@ -63,7 +63,7 @@ def main() -> None:
     bench = Bench("gates", seed=0, data={test.name: test.sha256()})
     measure(bench, "demo", train_japanese_vowels("gpn", train), train.x, test)
     try:
-        typical, test = (speech_commands.load_digits(split) for split in ("train", "test"))
+        typical, test = (arabic_speech_commands.load_digits(split) for split in ("train", "test"))
     except DataError as error:
         print(f"digits left out: {error}", file=sys.stderr)
     else:

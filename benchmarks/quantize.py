@@ -22,7 +22,7 @@ import peers
 from common import Bench
 
 import snn2hw
-from snn2hw.data import japanese_vowels, speech_commands
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.data.base import Dataset
 from snn2hw.demo_models import NEURONS, train_japanese_vowels
 from snn2hw.errors import DataError
@@ -103,7 +103,7 @@ def main() -> None:
         lost = 100 * (floats - fixed)
         print(f"Japanese Vowels, GRU, seed {seed}: float {floats:.2%}, lost {lost:+.2f} points")
     try:
-        digits = {split: speech_commands.load_digits(split) for split in ("train", "test")}
+        digits = {split: arabic_speech_commands.load_digits(split) for split in ("train", "test")}
     except DataError as error:
         print(f"digits left out: {error}", file=sys.stderr)
     else:

@@ -28,7 +28,7 @@ from torch import nn
 
 import snn2hw
 from snn2hw.cli.common import make_folder
-from snn2hw.data import speech_commands
+from snn2hw.data import arabic_speech_commands
 from snn2hw.data.base import Dataset
 from snn2hw.errors import DataError, Snn2hwError
 from snn2hw.nn import ALIF, LeakyReadout, Recurrent
@@ -153,7 +153,8 @@ def walk(options: argparse.Namespace) -> None:
     """The four steps of the module's text."""
     folder = make_folder(options.output)
     clips = {
-        split: speech_commands.load_digits_with_deltas(split) for split in speech_commands.SPLITS
+        split: arabic_speech_commands.load_digits_with_deltas(split)
+        for split in arabic_speech_commands.SPLITS
     }
     rule, kept = Rule.rostami(arithmetic=options.arithmetic), (clips["val"].x, clips["val"].y)
     if options.base:

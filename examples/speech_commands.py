@@ -17,7 +17,7 @@ from train_speech_commands import NEURONS, checkpoint_path
 
 from snn2hw.cli.common import make_folder, natural
 from snn2hw.cli.road import conclude, report, walk
-from snn2hw.data import speech_commands
+from snn2hw.data import arabic_speech_commands
 from snn2hw.data.base import Dataset
 from snn2hw.errors import Snn2hwError
 from snn2hw.nn import load_checkpoint
@@ -32,7 +32,7 @@ DESCRIPTION = (
 
 def calibration() -> Dataset:
     """Every so many of the training clips, so that all speakers and digits are among them."""
-    train = speech_commands.load_digits("train")
+    train = arabic_speech_commands.load_digits("train")
     every = max(1, len(train.y) // CALIBRATION_CLIPS)
     per_clip = {name: getattr(train, name) for name in ("x", "y", "length", "speaker", "take")}
     picked = {name: values[::every] for name, values in per_clip.items() if values is not None}
@@ -49,7 +49,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         folder = make_folder(options.output)
-        typical, test = calibration(), speech_commands.load_digits("test")
+        typical, test = calibration(), arabic_speech_commands.load_digits("test")
         journeys = [
             walk(
                 neuron,

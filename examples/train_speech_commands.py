@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from snn2hw.data import audio, speech_commands
+from snn2hw.data import arabic_speech_commands, audio
 from snn2hw.nn import (
     GPN,
     LIF,
@@ -65,7 +65,7 @@ def build(neuron: str, seed: int) -> nn.Sequential:
             nn.Linear(WIDTH, WIDTH),
             make(WIDTH),
             SequenceDropout(DROPOUT),
-            Readout(WIDTH, len(speech_commands.DIGITS)),
+            Readout(WIDTH, len(arabic_speech_commands.DIGITS)),
         )
 
 
@@ -83,7 +83,7 @@ def augment(x: torch.Tensor) -> torch.Tensor:
     band = (torch.arange(bands) - higher).clamp(0, bands - 1)
     moved = x.gather(1, step[:, :, None].expand(-1, -1, bands))
     moved = moved.gather(2, band[:, None, :].expand(-1, steps, -1))
-    limit = speech_commands.CLIP
+    limit = arabic_speech_commands.CLIP
     moved = (moved + LOUDNESS * torch.randn(batch, 1, 1)).clamp(-limit, limit)
     first = torch.randint(0, bands, (batch, 1))
     last = first + torch.randint(0, HIDDEN_BANDS + 1, (batch, 1))
@@ -97,7 +97,9 @@ def main() -> None:
     parser.add_argument("--neuron", choices=(*NEURONS, "both"), default="both")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    data = {split: speech_commands.load_digits(split) for split in speech_commands.SPLITS}
+    data = {
+        split: arabic_speech_commands.load_digits(split) for split in arabic_speech_commands.SPLITS
+    }
     CHECKPOINTS.mkdir(exist_ok=True)
     # the order of sums, hence the result, would otherwise depend on the machine's cores
     torch.set_num_threads(1)

@@ -13,7 +13,7 @@ import pytest
 from eprop_networks import DT, Arrays, Network, graph
 from eprop_reference import Adam, Rostami
 
-from snn2hw.data.speech_commands import load_digits_with_deltas
+from snn2hw.data.arabic_speech_commands import load_digits_with_deltas
 from snn2hw.errors import DataError
 from snn2hw.targets.spinnaker2.eprop import Learner, Rule
 

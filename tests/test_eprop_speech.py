@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import snn2hw
+from snn2hw.data import arabic_speech_commands as sc
 from snn2hw.data import base
-from snn2hw.data import speech_commands as sc
 from snn2hw.errors import DataError
 from snn2hw.nn import ALIF, GPN, LIF, LeakyReadout, Recurrent
 from snn2hw.targets.spinnaker2.eprop import Learner, Rule

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from snn2hw.data import japanese_vowels, speech_commands
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.demo_models import build_japanese_vowels, train_japanese_vowels
 from snn2hw.errors import DataError, ParameterError
 from snn2hw.nn import accuracy, load_checkpoint
@@ -43,7 +43,7 @@ def test_shipped_checkpoint_scores_what_its_record_says(neuron, least):
     model = load_checkpoint(path)
     pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
     try:
-        test = speech_commands.load_digits("test")
+        test = arabic_speech_commands.load_digits("test")
     except DataError as error:
         pytest.skip(str(error))
     score = accuracy(model, test.x, test.y)

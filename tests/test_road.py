@@ -13,7 +13,7 @@ import pytest
 import snn2hw
 from snn2hw.cli import main
 from snn2hw.cli.road import walk
-from snn2hw.data import japanese_vowels, speech_commands
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.demo_models import build_japanese_vowels
 from snn2hw.errors import DataError, MissingDependencyError
 from snn2hw.targets.verify import Check, Mismatch
@@ -86,7 +86,7 @@ def test_a_mismatch_is_said_and_fails(tmp_path: Path, capsys, monkeypatch) -> No
 @pytest.fixture(scope="module")
 def digits() -> dict[str, object]:
     try:
-        return {split: speech_commands.load_digits(split) for split in ("train", "test")}
+        return {split: arabic_speech_commands.load_digits(split) for split in ("train", "test")}
     except (DataError, MissingDependencyError) as error:
         pytest.skip(str(error))
 

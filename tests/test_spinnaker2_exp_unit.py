@@ -14,7 +14,7 @@ from gates_reference import ULP, Function, simulate_float_gates, simulate_gates
 from random_networks import random_network
 
 import snn2hw
-from snn2hw.data import speech_commands
+from snn2hw.data import arabic_speech_commands
 from snn2hw.errors import DataError
 from snn2hw.neurons import gpn
 from snn2hw.nn import load_checkpoint
@@ -160,7 +160,7 @@ def test_gates_on_recorded_speech() -> None:
     """The figures of docs/spinnaker2.md: how far the table's spikes and the exp unit's are from
     those of gates in float64, all else being integers, and what that does to answers."""
     try:
-        typical, test = (speech_commands.load_digits(split) for split in ("train", "test"))
+        typical, test = (arabic_speech_commands.load_digits(split) for split in ("train", "test"))
     except DataError as error:
         pytest.skip(str(error))
     folder = Path(__file__).parent.parent / "examples" / "checkpoints"

@@ -17,7 +17,7 @@ from random_networks import KINDS, random_network
 
 import snn2hw
 from snn2hw.cli import main
-from snn2hw.data import speech_commands
+from snn2hw.data import arabic_speech_commands
 from snn2hw.errors import BackendError, DataError, GraphError, ParameterError, TargetError
 from snn2hw.graph import FixedPointNetwork, InputFormat, Layer, OutputNode, Synapse
 from snn2hw.linear import Dense, with_weight
@@ -214,7 +214,7 @@ def test_elements_hold_the_bytes_that_the_placement_counts() -> None:
 def test_trained_networks_on_recorded_speech(neuron: str) -> None:
     """The checkpoints of the digits example, two layers of 128 neurons, real-valued input."""
     try:
-        test = speech_commands.load_digits("test")
+        test = arabic_speech_commands.load_digits("test")
     except DataError as error:
         pytest.skip(str(error))
     folder = Path(__file__).parent.parent / "examples" / "checkpoints"

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from snn2hw.data import arabic_speech_commands as sc
 from snn2hw.data import audio, base
-from snn2hw.data import speech_commands as sc
 from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
 
 
