@@ -1,0 +1,52 @@
+"""Networks to train, by name: what a training config's `model:` and the benchmarks build.
+
+A model is a function ``f(inputs, classes, **arguments) -> Sequential`` in the file of its family,
+and one line in `MODELS`. Its arguments are keyword-only, annotated and have defaults, for configs
+are checked against its signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from snn2hw.arguments import check_arguments
+from snn2hw.errors import ParameterError
+from snn2hw.nn._checks import check_size
+from snn2hw.nn.models import feedforward
+
+MODELS: dict[str, Callable[..., nn.Sequential]] = {
+    "gpn": feedforward.gpn,
+    "lif": feedforward.lif,
+}
+
+
+def build(
+    name: str, inputs: tuple[int, ...], classes: int, seed: int, **arguments: object
+) -> nn.Sequential:
+    """Make an untrained network whose initial weights follow from the seed alone.
+
+    Args:
+        name: one of `MODELS`.
+        inputs: shape of one step of the input: (channels,), (deltas, bands) ...
+        classes: number of scores.
+        seed: seed of the initial weights; torch's global random state is left as it was.
+        arguments: those of the model's function.
+
+    Returns:
+        The network: float32 (batch, time, *inputs) to scores (batch, classes).
+
+    Raises:
+        ParameterError: no such model, an argument it does not have, or a value it refuses.
+    """
+    if name not in MODELS:
+        raise ParameterError(f"model {name!r} is unknown, give one of {', '.join(sorted(MODELS))}")
+    for size in inputs:
+        check_size(size, "inputs", f"model {name}")
+    check_size(classes, "classes", f"model {name}")
+    given = check_arguments(MODELS[name], arguments, f"model {name}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MODELS[name](inputs, classes, **given)
