@@ -94,6 +94,40 @@ def test_log_mel_with_deltas_equals_its_definition():
     assert not audio.log_mel_with_deltas(np.zeros(8000)).any()
 
 
+def plain_curvature(bands):
+    """Second derivative of the parabola fitted to the 9 frames around each."""
+    curvature = np.zeros_like(bands)
+    for k in range(100):
+        first = min(max(k - 4, 0), 91)
+        curvature[k] = 2 * np.polyfit(np.arange(9), bands[first : first + 9], 2)[0]
+    return curvature
+
+
+@pytest.mark.parametrize("dt_s", [0.01, 0.02])
+def test_log_mel_deltas_equals_its_definition(dt_s):
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    clip = chirp()
+    power = plain_bands(clip, 240, 240, 20 / (200 / 3))
+    bands = np.log(1 + power / power.max())
+    slope = np.array(
+        [np.polyfit(np.arange(9), bands[min(max(k - 4, 0), 91) :][:9], 1)[0] for k in range(100)]
+    )
+    wanted = np.stack([bands, slope, plain_curvature(bands)], 1)
+    if dt_s == 0.02:
+        wanted = (wanted[0::2] + wanted[1::2]) / 2
+    wanted /= wanted.std(0)
+    got = audio.log_mel_deltas(clip.astype(np.float32), dt_s)
+    assert got.shape == (round(1 / dt_s), 3, 40)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, wanted, atol=3e-3)
+    assert not audio.log_mel_deltas(np.zeros(8000), dt_s).any()
+
+
+def test_other_steps_are_refused():
+    with pytest.raises(DataError, match=r"steps of 0.005 s cannot be had, give dt_s 0.01 or 0.02"):
+        audio.log_mel_deltas(np.zeros(8000), 0.005)
+
+
 def test_log_mel_of_a_tone_peaks_at_its_frequency():
     pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
     tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000).astype(np.float32)
@@ -126,6 +160,50 @@ def test_features_are_standardised_by_the_training_split(splits):
     assert max(np.abs(data.x).max() for data in splits.values()) == 4.0
     # by the training split, not each by its own
     assert np.abs(splits["test"].x.mean((0, 1))).max() > 0.05
+
+
+def test_deltas_are_divided_by_the_spread_of_the_training_split(splits):
+    train = sc.load("train", features="log_mel_deltas").x
+    assert train.shape == (1800, 50, 3, 40)
+    np.testing.assert_allclose(train.std((0, 1)), 1, atol=1e-4)
+    # bands stay positive, for no mean is removed
+    assert train[:, :, 0].min() >= 0
+    test = sc.load("test", features="log_mel_deltas", dt_s=0.01)
+    assert test.x.shape == (400, 100, 3, 40)
+    assert test.dt_s == 0.01
+    assert np.abs(test.x.std((0, 1)) - 1).max() > 0.01
+    np.testing.assert_array_equal(test.y, splits["test"].y)
+
+
+def test_all_forty_words():
+    pytest.importorskip("librosa", reason="log-mel features need the [audio] extra")
+    try:
+        root = base.find_data(sc.FOLDER, sc.HOW)
+    except DataError as error:
+        pytest.skip(str(error))
+    speakers, counts = [], []
+    for split in sc.SPLITS:
+        files, labels = sc._list_clips(root, split, sc.WORDS)
+        assert len(set(np.bincount(labels))) == 1
+        assert all(path.parent.name == sc.WORDS[k] for path, k in zip(files, labels, strict=True))
+        counts.append(len(files))
+        speakers.append(set(sc._speakers(files)))
+    assert counts == [7200, 2400, 1600]
+    assert [len(who) for who in speakers] == [18, 6, 4]
+    assert len(set.union(*speakers)) == 28
+    assert len(sc.WORDS) == 40
+
+
+def test_words_by_name_are_standardised_by_their_own_clips(splits):
+    data = {split: sc.load(split, ("yes", "no")) for split in ("train", "test")}
+    assert data["test"].classes == ("yes", "no")
+    assert data["test"].x.shape == (80, 50, 40)
+    assert np.abs(data["train"].x.mean((0, 1))).max() < 0.02
+    for words in (("yes", "no", "yes"), ("yes", "perhaps"), "yes", ()):
+        with pytest.raises(DataError, match='give "digits", "all" or two or more of the 40 words'):
+            sc.load("test", words)
+    with pytest.raises(DataError, match="there are no 'mfcc', give one of log_mel, log_mel_deltas"):
+        sc.load("test", features="mfcc")
 
 
 def test_inputs_of_eprop(splits):
@@ -184,12 +262,12 @@ def test_wav_at_16_khz_gives_the_samples_of_flac_at_8_khz(monkeypatch, tmp_path)
         assert data.y.tolist() == [0, 2]
         assert data.speaker.tolist() == ["00000002"] * 2
         assert data.x.shape == (2, 50, 40)
-        clips.append(audio.read_clip(sc._list_digits(root / sc.FOLDER, "test")[0][0]))
+        clips.append(audio.read_clip(sc._list_clips(root / sc.FOLDER, "test", sc.DIGITS)[0][0]))
     assert np.abs(clips[0]).max() > 0.4
     np.testing.assert_allclose(clips[0][100:-100], clips[1][100:-100], atol=2e-3)
     (tmp_path / "wav" / sc.FOLDER / "dataset" / "two" / "00000002_NO_01.wav").unlink()
     with pytest.raises(DataError, match="00000002_NO_01 is there neither as"):
-        sc._list_digits(tmp_path / "wav" / sc.FOLDER, "test")
+        sc._list_clips(tmp_path / "wav" / sc.FOLDER, "test", sc.DIGITS)
 
 
 def test_clips_are_padded_and_cut_to_a_second(tmp_path):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from snn2hw.data import Dataset
+from snn2hw.data import DATASETS, Dataset
 from snn2hw.errors import DataError
 
 
@@ -52,6 +52,15 @@ def test_length_and_hash():
 def test_parts_that_do_not_fit(changes, message):
     with pytest.raises(DataError, match=re.escape(message)):
         make(**changes)
+
+
+def test_more_axes_of_channels():
+    assert make(x=np.zeros((2, 3, 3, 40), np.float32)).x.shape == (2, 3, 3, 40)
+
+
+def test_data_sets_by_name():
+    assert {"arabic_speech_commands", "japanese_vowels"} <= set(DATASETS)
+    assert DATASETS["japanese_vowels"].__module__ == "snn2hw.data.japanese_vowels"
 
 
 def test_importing_snn2hw_and_its_data_is_light():

@@ -1,9 +1,18 @@
-"""Data sets for the demo and the examples: found on this machine, never downloaded silently.
+"""Data sets for training and the examples: found on this machine, never downloaded silently.
 
 Data that no package carries are looked for in the folder that the environment variable
 ``SNN2HW_DATA`` names.
 """
 
+from collections.abc import Callable
+
+from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.data.base import Dataset, data_folder, find_data
 
-__all__ = ["Dataset", "data_folder", "find_data"]
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    "arabic_speech_commands": arabic_speech_commands.load,
+    "japanese_vowels": japanese_vowels.load,
+}
+"""The function that loads a split, by the name of the data set, as a training config gives it."""
+
+__all__ = ["DATASETS", "Dataset", "data_folder", "find_data"]

@@ -1,15 +1,17 @@
-"""The ten spoken digits of Arabic Speech Commands, as log-mel features.
+"""Arabic Speech Commands: 40 spoken words, ten digits among them, as log-mel features.
 
-11,200 one-second clips of 40 words by 28 speakers; the ten digits give 1800 training, 600
-validation and 400 test clips by 18, 6 and 4 speakers, none of whom is in two splits. Source:
-Ghandoura, Hjabo, Al Dakkak 2021, github.com/abdulkaderghandoura/arabic-speech-commands-dataset,
-CC BY 4.0. The folder $SNN2HW_DATA/arabic_speech_commands holds train.csv, val.csv and test.csv and
-the clips that they name, as upstream's 16 kHz .wav or as 8 kHz .flac beside that name.
+11,200 one-second clips of 40 words by 28 speakers: 7200 training, 2400 validation and 1600 test
+clips (the ten digits 1800, 600 and 400) by 18, 6 and 4 speakers, none of whom is in two splits.
+Source: Ghandoura, Hjabo, Al Dakkak 2021, CC BY 4.0,
+github.com/abdulkaderghandoura/arabic-speech-commands-dataset. The folder
+$SNN2HW_DATA/arabic_speech_commands holds train.csv, val.csv and test.csv and the clips that they
+name, as upstream's 16 kHz .wav or as 8 kHz .flac beside that name.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn2hw.data import audio
+from snn2hw.data import features as feature
 from snn2hw.data.base import Dataset, check_split, find_data
 from snn2hw.errors import DataError, FileFormatError
 
@@ -24,40 +27,58 @@ SPLITS = ("train", "val", "test")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 FOLDER = "arabic_speech_commands"
 HOW = "copy it from github.com/abdulkaderghandoura/arabic-speech-commands-dataset"
-CLIP = 4.0
+WORDS = (
+    "backward", "cancel", "close", "digit", "direction", "disable", "down", "eight", "enable",
+    "enter", "five", "forward", "four", "left", "move", "next", "nine", "no", "ok", "one", "open",
+    "options", "previous", "receive", "record", "right", "rotate", "send", "seven", "six", "start",
+    "stop", "three", "two", "undo", "up", "yes", "zero", "zoom in", "zoom out",
+)  # fmt: skip
 
 
-def load_digits(split: str) -> Dataset:
-    """Load the ten digits of a split as standardised log-mel features.
-
-    Each of the 40 bands is shifted and scaled by its mean and standard deviation over all steps of
-    the training clips, whichever split is asked for, and clipped to -4 ... 4.
+def load(
+    split: str,
+    words: str | Sequence[str] = "digits",
+    features: str = "log_mel",
+    dt_s: float = audio.DT_S,
+) -> Dataset:
+    """Load words of a split as features, standardised by the training clips of the same words.
 
     Args:
         split: "train", "val" or "test".
+        words: "digits", "all" (40 words in alphabetical order), or words by name, in the order of
+            the labels.
+        features: "log_mel" or "log_mel_deltas", as `snn2hw.data.features` defines them.
+        dt_s: 0.02, or 0.01 for twice the steps.
 
     Returns:
-        Dataset with x float32 (1800, 600 or 400, 50, 40), dimensionless, dt_s 0.02, y the digit,
-        speaker the number in the file name.
+        Dataset with x float32 (clips, 50 or 100, 40), with deltas (clips, 50 or 100, 3, 40),
+        dimensionless; 180, 60 or 40 clips a word; y index of the word, speaker the number in the
+        file name, take 1 to 10: each speaker said each word ten times.
 
     Raises:
-        DataError: an unknown split, or the data are not at hand.
-        FileFormatError: a csv or a clip that cannot be read.
+        DataError: an unknown split, word or kind of features, or the data are not at hand.
+        FileFormatError: a csv, a clip or the name of one that cannot be read.
         MissingDependencyError: the [audio] extra is not installed.
     """
     check_split(split, SPLITS, FOLDER)
+    classes = _classes(words)
     root = find_data(FOLDER, HOW)
-    mean, scale = _statistics(root)
-    files, labels = _list_digits(root, split)
+    reference, _ = _list_clips(root, "train", classes)
+    files, labels = _list_clips(root, split, classes)
     return Dataset(
-        name=f"{FOLDER}/digits/{split}",
-        x=np.clip((_features(root, split) - mean) / scale, -CLIP, CLIP),
+        name=f"{FOLDER}/{words if isinstance(words, str) else 'words'}/{split}",
+        x=feature.load(files, reference, features, dt_s),
         y=labels,
-        classes=DIGITS,
-        dt_s=audio.DT_S,
+        classes=classes,
+        dt_s=dt_s,
         speaker=_speakers(files),
         take=_takes(files),
     )
+
+
+def load_digits(split: str) -> Dataset:
+    """Load the ten digits of a split as `load` does."""
+    return load(split, "digits")
 
 
 def load_digits_with_deltas(split: str) -> Dataset:
@@ -79,7 +100,7 @@ def load_digits_with_deltas(split: str) -> Dataset:
     """
     check_split(split, SPLITS, FOLDER)
     root = find_data(FOLDER, HOW)
-    files, labels = _list_digits(root, split)
+    files, labels = _list_clips(root, split, DIGITS)
     return Dataset(
         name=f"{FOLDER}/digits_with_deltas/{split}",
         x=_features_with_deltas(root, split).copy(),
@@ -105,37 +126,36 @@ def _takes(files: list[Path]) -> NDArray[np.int64]:
     return np.array(takes, dtype=np.int64)
 
 
-@lru_cache(maxsize=1)
-def _statistics(root: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    frames = _features(root, "train").reshape(-1, audio.BANDS)
-    # float64 sums, rounded once: the result must not depend on the order of summation
-    mean, scale = frames.mean(0, dtype=np.float64), frames.std(0, dtype=np.float64)
-    return mean.astype(np.float32), scale.astype(np.float32)
-
-
-@lru_cache(maxsize=len(SPLITS))
-def _features(root: Path, split: str) -> NDArray[np.float32]:
-    """Return (clips, 50, 40); 1.4 ms a clip, so that only this process keeps them."""
-    files, _ = _list_digits(root, split)
-    return np.stack([audio.log_mel(audio.read_clip(path)) for path in files])
-
-
 @lru_cache(maxsize=len(SPLITS))
 def _features_with_deltas(root: Path, split: str) -> NDArray[np.float32]:
     """Return (clips, 100, 80), kept by this process alone, as those above."""
-    files, _ = _list_digits(root, split)
+    files, _ = _list_clips(root, split, DIGITS)
     return np.stack([audio.log_mel_with_deltas(audio.read_clip(path)) for path in files])
 
 
-def _list_digits(root: Path, split: str) -> tuple[list[Path], NDArray[np.int64]]:
+def _classes(words: str | Sequence[str]) -> tuple[str, ...]:
+    named = {"digits": DIGITS, "all": WORDS}
+    classes = named.get(words, (words,)) if isinstance(words, str) else tuple(words)
+    unknown = [word for word in classes if word not in WORDS]
+    if unknown or len(classes) < 2 or len(set(classes)) < len(classes):
+        raise DataError(
+            f'{FOLDER}: words are {words!r}, give "digits", "all" or two or more of the 40 words,'
+            f" each once{', without ' + ', '.join(map(repr, unknown)) if unknown else ''}"
+        )
+    return classes
+
+
+def _list_clips(
+    root: Path, split: str, classes: tuple[str, ...]
+) -> tuple[list[Path], NDArray[np.int64]]:
     table = root / f"{split}.csv"
     files, labels = [], []
     try:
         with table.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
-                if row["class"] in DIGITS:
+                if row["class"] in classes:
                     files.append(_find_clip(root, row["file"]))
-                    labels.append(DIGITS.index(row["class"]))
+                    labels.append(classes.index(row["class"]))
     except OSError as error:
         raise DataError(f"{FOLDER}: {table} cannot be read ({error.strerror}), {HOW}") from error
     except (KeyError, UnicodeDecodeError) as error:
@@ -143,7 +163,7 @@ def _list_digits(root: Path, split: str) -> tuple[list[Path], NDArray[np.int64]]
             f"{table}: is not a table with the columns file and class, {HOW}"
         ) from error
     if not files:
-        raise FileFormatError(f"{table}: names no clip of a digit, {HOW}")
+        raise FileFormatError(f"{table}: names no clip of the words asked for, {HOW}")
     return files, np.array(labels, dtype=np.int64)
 
 

@@ -21,13 +21,15 @@ class Dataset:
 
     Attributes:
         name: data set and split, as "japanese_vowels/train".
-        x: (batch, time, channels); uint8 0 or 1 for spikes, float32 for real-valued input.
+        x: (batch, time, channels) or more axes of channels; uint8 0 or 1 for spikes, float32 for
+            real-valued input.
         y: (batch,) int64, index into `classes`.
         classes: name of each class.
         dt_s: time between two steps of x, in seconds.
         length: (batch,) int64, steps of each sequence before its padding; None: no padding.
         speaker: (batch,) str, who spoke; None: not known.
         take: (batch,) int64, which of a speaker's recordings of the class; None: not known.
+        notes: what was repaired on the way, a sentence each.
 
     Raises:
         DataError: the arrays do not fit each other, or a label has no class.
@@ -41,10 +43,11 @@ class Dataset:
     length: NDArray[np.int64] | None = field(default=None)
     speaker: NDArray[np.str_] | None = field(default=None)
     take: NDArray[np.int64] | None = field(default=None)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
-        if self.x.ndim != 3 or self.y.shape != self.x.shape[:1]:
+        if self.x.ndim < 3 or self.y.shape != self.x.shape[:1]:
             raise DataError(
                 f"{self.name}: x has shape {self.x.shape} and y {self.y.shape},"
                 " give (batch, time, channels) and (batch,)"
