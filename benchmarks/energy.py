@@ -83,8 +83,7 @@ def demo(neuron: str) -> Loaded:
 def digits(neuron: str) -> Loaded:
     """The spoken digits' checkpoint."""
     sys.path.insert(0, str(ROOT / "examples"))
-    from speech_commands import calibration
-    from train_speech_commands import checkpoint_path
+    from speech_commands import calibration, checkpoint_path
 
     model = load_checkpoint(checkpoint_path(neuron))
     test = arabic_speech_commands.load_digits("test")

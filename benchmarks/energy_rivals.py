@@ -11,7 +11,6 @@ in int8. A quarter of an hour on one core; figures are of one seed, and nothing 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from snn2hw.demo_models import DROPOUT, HIDDEN, RECIPES
 from snn2hw.energy.baselines.networks import CNN_KERNEL
 from snn2hw.files import atomic
 from snn2hw.nn import SequenceDropout, accuracy, train
+from snn2hw.nn.config import read_config
 
 PATH = Path(__file__).parent / "energy_rivals.json"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -86,11 +86,10 @@ def densities(model: Rival, x: np.ndarray) -> list[float]:
 
 
 def digits() -> tuple[Dataset, Dataset, dict[str, Any]]:
-    sys.path.insert(0, str(EXAMPLES))
-    from train_speech_commands import RECIPE, augment
-
     data = [arabic_speech_commands.load_digits(split) for split in ("train", "test")]
-    return data[0], data[1], {**RECIPE, "augment": augment}
+    recipe = read_config(EXAMPLES / "speech_commands_gpn.yaml").training
+    names = ("epochs", "lr", "batch_size", "weight_decay", "augment")
+    return data[0], data[1], {name: getattr(recipe, name) for name in names}
 
 
 def vowels() -> tuple[Dataset, Dataset, dict[str, Any]]:

@@ -1,17 +1,41 @@
-"""Check keyword arguments that come from a file against the signature of what they are for."""
+"""Check values that come from a file against the signature or the fields that they are for."""
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from snn2hw.errors import ParameterError
 
+Limit = tuple[Callable[[Any], bool], str]
+"""Whether a value is allowed, and what is, in words: the metadata "limit" of a field."""
+
+ABOVE_ZERO: dict[str, Limit] = {"limit": (lambda value: value > 0, "a number above 0")}
+NOT_NEGATIVE: dict[str, Limit] = {"limit": (lambda value: value >= 0, "0 or more")}
+COUNT: dict[str, Limit] = {"limit": (lambda value: value >= 1, "a whole number of at least 1")}
+
+
+class FieldError(ParameterError):
+    """A value that is refused, and the name that it was given by, from which a file's line follows.
+
+    Attributes:
+        name: of the argument or field.
+        problem: what is wrong and what to do, without the name of the place.
+    """
+
+    def __init__(self, name: str, problem: str, where: str = "") -> None:
+        """Say `problem`, after `where`."""
+        super().__init__(f"{where}: {problem}" if where else problem)
+        self.name = name
+        self.problem = problem
+
 
 def check_arguments(
-    function: Callable[..., object], arguments: Mapping[str, object], where: str
+    function: Callable[..., object], arguments: Mapping[str, object], where: str = ""
 ) -> dict[str, Any]:
     """Return the arguments, as the types that the function's keyword arguments are annotated with.
 
@@ -19,29 +43,50 @@ def check_arguments(
     bool, str, None, Literal, tuple, list and unions of those are left to the function.
 
     Args:
-        function: its keyword-only arguments, or those with a default, may be given.
+        function: its keyword-only arguments, or those with a default, may be given, and those
+            without one must; a class stands for its constructor.
         arguments: name to value.
-        where: what stands in front of an error, the place in a file say.
+        where: what stands in front of an error.
 
     Raises:
-        ParameterError: a name that the function does not have, or a value of another type.
+        FieldError: a name that the function does not have, a value of another type, or nothing for
+            an argument that needs it.
     """
     hints = get_type_hints(function)
-    allowed = [
-        name
+    parameters = {
+        name: p
         for name, p in inspect.signature(function).parameters.items()
         if p.kind is p.KEYWORD_ONLY or p.default is not p.empty
-    ]
+    }
     given = {}
     for name, value in arguments.items():
-        if name not in allowed:
-            known = f"give one of {', '.join(sorted(allowed))}" if allowed else "leave it out"
-            raise ParameterError(f"{where}: there is no {name!r}, {known}")
+        if name not in parameters:
+            known = ", ".join(sorted(parameters))
+            hint = f"give one of {known}" if known else "leave it out"
+            raise FieldError(name, f"there is no {name!r}, {hint}", where)
         try:
             given[name] = _as(hints.get(name, object), value)
         except ValueError as error:
-            raise ParameterError(f"{where}: {name} is {value!r}, give {error}") from error
+            raise FieldError(name, f"{name} is {value!r}, give {error}", where) from error
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise FieldError(name, f"{name} is missing, give it", where)
     return given
+
+
+def check_limits(item: Any, where: str = "") -> None:
+    """Check a dataclass whose fields have limits in their metadata; None is always allowed.
+
+    Raises:
+        FieldError: a value beyond its limit, or a number that is not finite.
+    """
+    for field in fields(item):
+        value = getattr(item, field.name)
+        if value is None:
+            continue
+        allowed, wanted = field.metadata.get("limit", (lambda _: True, "a finite number"))
+        if (isinstance(value, float) and not math.isfinite(value)) or not allowed(value):
+            raise FieldError(field.name, f"{field.name} is {value!r}, give {wanted}", where)
 
 
 def _as(kind: Any, value: Any) -> Any:

@@ -24,6 +24,7 @@ from snn2hw.cli import (
     quantize,
     report,
     run,
+    train,
     verify,
     widths,
 )
@@ -38,6 +39,7 @@ COMMANDS = {
     "compare": compare,
     "widths": widths,
     "place": place,
+    "train": train,
     "learn": learn,
     "energy": energy,
     "report": report,

@@ -25,6 +25,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - needs an environment 
     ) from error
 
 from snn2hw.nn.alif import ALIF
+from snn2hw.nn.augment import Augment
 from snn2hw.nn.checkpoint import load_checkpoint, save_checkpoint
 from snn2hw.nn.cuba_lif import CubaLIF
 from snn2hw.nn.delay import Delay
@@ -36,10 +37,12 @@ from snn2hw.nn.neuron import Neuron
 from snn2hw.nn.quantized import QuantizedNetwork
 from snn2hw.nn.quantized_run import IntegerRun
 from snn2hw.nn.readout import Readout
+from snn2hw.nn.recipe import Recipe, Schedule
 from snn2hw.nn.recurrent import Recurrent
+from snn2hw.nn.scoring import accuracy, predict
 from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
 from snn2hw.nn.surrogate import ATan, spike
-from snn2hw.nn.training import accuracy, predict, train
+from snn2hw.nn.training import Epoch, fit, train
 
 __all__ = [
     "ALIF",
@@ -47,21 +50,26 @@ __all__ = [
     "LI",
     "LIF",
     "ATan",
+    "Augment",
     "AvgPool2d",
     "Conv1d",
     "Conv2d",
     "CubaLIF",
     "Delay",
+    "Epoch",
     "Flatten",
     "IntegerRun",
     "LeakyReadout",
     "Neuron",
     "QuantizedNetwork",
     "Readout",
+    "Recipe",
     "Recurrent",
+    "Schedule",
     "SequenceDropout",
     "SumPool2d",
     "accuracy",
+    "fit",
     "load_checkpoint",
     "predict",
     "save_checkpoint",

@@ -1,19 +1,51 @@
-"""A small training loop for classifiers of sequences, the same for the demo and the examples."""
+"""The training loop for classifiers of sequences: the demo's, the examples', `snn2hw train`'s."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
-from snn2hw.errors import DataError, ParameterError
+from snn2hw.errors import ParameterError
 from snn2hw.nn._checks import check_size
+from snn2hw.nn.recipe import Recipe, make_optimizer, make_scheduler
+from snn2hw.nn.scoring import accuracy, as_tensors
+from snn2hw.nn.training_state import load_state, save_state
+
+Samples = tuple[NDArray[np.number], NDArray[np.integer]]
+"""Inputs (batch, time, channels), or more axes, of any numeric type; labels (batch,) from 0."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch gave.
+
+    Attributes:
+        epoch: its number, from 1.
+        loss_nat: mean cross-entropy over the samples, as they were learned.
+        penalty: mean of what the layers' penalties added.
+        lr: learning rate after it.
+        validation_accuracy: 0 to 1; None without validation data.
+        seconds: that it took.
+    """
+
+    epoch: int
+    loss_nat: float
+    penalty: float
+    lr: float
+    validation_accuracy: float | None
+    seconds: float
 
 
 def train(
@@ -31,12 +63,7 @@ def train(
     label: str = "train",
     threads: int = 1,
 ) -> list[float]:
-    """Train a classifier in place: cross-entropy, AdamW, a one-cycle rate.
-
-    The shuffling, the dropout and the noise follow from `seed` alone (the initial weights are the
-    caller's), and torch's global random state is left as it was. The weight decay is decoupled
-    (AdamW, equal to Adam where it is 0) and does not touch biases. The model is left in evaluation
-    mode.
+    """Train a classifier in place: cross-entropy, AdamW, a one-cycle rate. `fit` has more choices.
 
     Args:
         model: maps float32 (batch, time, channels) to scores (batch, classes).
@@ -64,54 +91,235 @@ def train(
     """
     check_size(epochs, "epochs", "train")
     check_size(batch_size, "batch_size", "train")
-    check_size(threads, "threads", "train")
     if not lr > 0 or weight_decay < 0:
         raise ParameterError(
             f"train: lr is {lr!r} and weight_decay {weight_decay!r}, give lr above 0 and a"
             " weight_decay of 0 or more"
         )
-    inputs, labels = _tensors(x, y, "train")
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0}],
-        lr=lr,
+    recipe = Recipe(epochs=epochs, lr=lr, batch_size=batch_size, weight_decay=weight_decay)
+    history = fit(
+        model,
+        (x, y),
+        recipe,
+        seed=seed,
+        augment=augment,
+        progress=progress,
+        label=label,
+        threads=threads,
     )
-    steps = -(-len(inputs) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=lr, epochs=epochs, steps_per_epoch=steps
-    )
-    shuffle = torch.Generator().manual_seed(seed)
-    losses = []
+    return [epoch.loss_nat for epoch in history]
+
+
+def fit(
+    model: nn.Module,
+    samples: Samples,
+    recipe: Recipe,
+    *,
+    seed: int,
+    validation: Samples | None = None,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    progress: bool | None = None,
+    label: str = "train",
+    threads: int = 1,
+    device: str = "cpu",
+    state: Path | None = None,
+    every: int = 1,
+    about: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> list[Epoch]:
+    """Train a classifier in place by a recipe, so that it can be killed at any time and go on.
+
+    Two things are asked of layers that have them: `penalty()`, a scalar tensor of the last forward
+    pass that is added to the loss, and `after_step()`, called after each step of the optimiser, to
+    bring parameters back into their range.
+
+    The shuffling, the dropout and the noise follow from `seed` alone (the initial weights are the
+    caller's), and torch's global random state is left as it was. The model is left in evaluation
+    mode, on the CPU.
+
+    Args:
+        model: maps float32 (batch, time, ...) to scores (batch, classes).
+        samples: inputs and labels to learn.
+        recipe: how.
+        seed: seed of all random numbers.
+        validation: inputs and labels that judge each epoch.
+        augment: instead of the recipe's: changes a batch of inputs, float32, before the model sees
+            it, and draws from torch's global random state on the CPU, which `seed` sets.
+        progress: show a bar on stderr; None: only where stderr is a terminal.
+        label: text in front of the bar.
+        threads: of torch while training; with more than one, which is faster for wide layers, the
+            order of its sums and so the last bits of the weights depend on the machine.
+        device: torch's name of where it is computed, "cpu" or "cuda".
+        state: file from which an interrupted training goes on and to which it is written; None for
+            neither. It remains after the last epoch.
+        every: epochs between two writings of the state.
+        about: what the state must have been made from (config, data), as JSON has it; a state of
+            something else is refused.
+        on_epoch: called after each epoch.
+
+    Returns:
+        What each epoch gave, those before the interruption included.
+
+    Raises:
+        DataError: inputs and labels do not fit each other.
+        ParameterError: an argument out of its range, a loss that is no longer finite, or a state
+            of another training.
+        FileFormatError: a state that cannot be read.
+    """
+    check_size(threads, "threads", "train")
+    check_size(every, "every", "train")
+    recipe.check_validation(validation is not None)
+    inputs, labels = as_tensors(*samples, "train")
+    if validation is not None:
+        as_tensors(*validation, "validation")
+    run = _Run(model.to(device), recipe, -(-len(inputs) // recipe.batch_size))
+    run.augment = augment if augment is not None else recipe.augment
     hidden = not sys.stderr.isatty() if progress is None else not progress
+    about = {} if about is None else about
     with (
         _threads(threads),
-        torch.random.fork_rng(devices=[]),
-        tqdm(total=epochs, desc=label, disable=hidden) as bar,
+        torch.random.fork_rng(devices=[device] if device != "cpu" else []),
+        tqdm(total=recipe.epochs * run.steps, desc=label, unit="batch", disable=hidden) as bar,
     ):
         torch.manual_seed(seed)
-        model.train()
-        for _ in range(epochs):
-            total = 0.0
-            order = torch.randperm(len(inputs), generator=shuffle)
-            for start in range(0, len(inputs), batch_size):
-                batch = order[start : start + batch_size]
-                seen = inputs[batch] if augment is None else augment(inputs[batch])
-                loss = nn.functional.cross_entropy(model(seen), labels[batch])
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                total += float(loss.detach()) * len(batch)
-            losses.append(total / len(inputs))
-            if not np.isfinite(losses[-1]):
-                raise ParameterError(
-                    f"train: the loss is {losses[-1]} in epoch {len(losses)}, lower lr ({lr!r})"
-                )
-            bar.set_postfix(loss=f"{losses[-1]:.3f}")
+        run.shuffle.manual_seed(seed)
+        if state is not None and state.exists():
+            run.restore(load_state(state, about), device)
+            bar.update(len(run.history) * run.steps)
+        while not run.done:
+            run.epoch(inputs, labels, validation, device, bar)
+            on_epoch(run.history[-1])
+            if state is not None and (run.done or len(run.history) % every == 0):
+                save_state(state, run.content(device), about)
+    if run.best is not None:
+        model.load_state_dict(run.best)
+    model.to("cpu").eval()
+    return run.history
+
+
+class _Run:
+    """All that changes while a model is trained: what a state file holds."""
+
+    def __init__(self, model: nn.Module, recipe: Recipe, steps: int) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.steps = steps
+        self.optimizer = make_optimizer(model, recipe)
+        self.scheduler = make_scheduler(self.optimizer, recipe, steps)
+        self.shuffle = torch.Generator()
+        self.augment: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self.history: list[Epoch] = []
+        self.best: dict[str, torch.Tensor] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the last epoch is over, or no better one came for too long."""
+        past, stop = len(self.history), self.recipe.stop_after
+        if past and stop is not None and past - best_epoch(self.history) >= stop:
+            return True
+        return past >= self.recipe.epochs
+
+    def epoch(
+        self,
+        inputs: torch.Tensor,
+        labels: torch.Tensor,
+        validation: Samples | None,
+        device: str,
+        bar: Any,
+    ) -> None:
+        """Learn every sample once, judge, and note it in the history."""
+        start, size = time.perf_counter(), self.recipe.batch_size
+        loss = penalty = 0.0
+        self.model.train()
+        order = torch.randperm(len(inputs), generator=self.shuffle)
+        for first in range(0, len(inputs), size):
+            batch = order[first : first + size]
+            seen = inputs[batch].float()
+            seen = seen if self.augment is None else self.augment(seen)
+            two = self._step(seen.to(device), labels[batch].to(device))
+            loss += two[0] * len(batch)
+            penalty += two[1] * len(batch)
             bar.update()
-    model.eval()
-    return losses
+        number, mean = len(self.history) + 1, loss / len(inputs)
+        if not np.isfinite(mean + penalty):
+            raise ParameterError(
+                f"train: the loss is {mean} in epoch {number}, lower lr ({self.recipe.lr!r})"
+            )
+        judged = None if validation is None else accuracy(self.model, *validation)
+        if isinstance(self.scheduler, ReduceLROnPlateau) and judged is not None:
+            self.scheduler.step(judged)
+        self.history.append(
+            Epoch(
+                epoch=number,
+                loss_nat=mean,
+                penalty=penalty / len(inputs),
+                lr=float(self.optimizer.param_groups[0]["lr"]),
+                validation_accuracy=judged,
+                seconds=round(time.perf_counter() - start, 3),
+            )
+        )
+        if self.recipe.keep == "best" and best_epoch(self.history) == number:
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        shown = {"epoch": number, "loss": f"{mean:.3f}"}
+        bar.set_postfix(shown if judged is None else shown | {"validation": f"{judged:.1%}"})
+
+    def _step(self, seen: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+        recipe = self.recipe
+        loss = nn.functional.cross_entropy(
+            self.model(seen), labels, label_smoothing=recipe.label_smoothing
+        )
+        penalties = [penalty() for penalty in self._methods("penalty")]
+        added = recipe.penalty * sum(penalties, start=loss.new_zeros(()))
+        self.optimizer.zero_grad()
+        (loss + added if penalties else loss).backward()  # type: ignore[no-untyped-call]
+        if recipe.clip_value is not None:
+            nn.utils.clip_grad_value_(self.model.parameters(), recipe.clip_value)
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
+        self.optimizer.step()
+        for after_step in self._methods("after_step"):
+            after_step()
+        if not isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step()
+        return float(loss.detach()), float(added.detach())
+
+    def _methods(self, name: str) -> list[Callable[[], Any]]:
+        found = (getattr(module, name, None) for module in self.model.modules())
+        return [method for method in found if callable(method)]
+
+    def content(self, device: str) -> dict[str, Any]:
+        """All of it as plain values and tensors."""
+        return {
+            "model": self.model.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "shuffle": self.shuffle.get_state(),
+            "random": torch.get_rng_state(),
+            "random_device": None if device == "cpu" else torch.cuda.get_rng_state(device),
+            "history": [asdict(epoch) for epoch in self.history],
+        }
+
+    def restore(self, content: Mapping[str, Any], device: str) -> None:
+        """Take what `content` gave."""
+        self.model.load_state_dict(content["model"])
+        self.best = content["best"]
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scheduler.load_state_dict(content["scheduler"])
+        self.shuffle.set_state(content["shuffle"])
+        torch.set_rng_state(content["random"])
+        if device != "cpu" and content["random_device"] is not None:
+            torch.cuda.set_rng_state(content["random_device"], device)
+        self.history = [Epoch(**epoch) for epoch in content["history"]]
+
+
+def best_epoch(history: list[Epoch]) -> int:
+    """Return the number, from 1, of the epoch of the best validation accuracy, the latest if equal.
+
+    Without validation it is the last.
+    """
+    scores = [epoch.validation_accuracy or 0.0 for epoch in history]
+    return max(range(len(scores)), key=lambda k: (scores[k], k)) + 1
 
 
 @contextmanager
@@ -122,66 +330,3 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def predict(
-    model: nn.Module, x: NDArray[np.number], *, batch_size: int = 256
-) -> NDArray[np.float32]:
-    """Return the scores of a model in evaluation mode, without gradients.
-
-    Args:
-        model: maps float32 (batch, time, channels) to scores (batch, classes).
-        x: inputs (batch, time, channels) or (batch, time, channels, rows, columns), any numeric
-            type.
-        batch_size: samples computed at a time.
-
-    Returns:
-        Scores, float32 (batch, classes). The model's mode is left as it was.
-
-    Raises:
-        DataError: x is not (batch >= 1, time, channels).
-    """
-    inputs, _ = _tensors(x, np.zeros(len(x), dtype=np.int64), "predict")
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            parts = range(0, len(inputs), batch_size)
-            scores = torch.cat([model(inputs[i : i + batch_size]) for i in parts])
-    finally:
-        model.train(was_training)
-    return np.asarray(scores.numpy(), dtype=np.float32)
-
-
-def accuracy(
-    model: nn.Module,
-    x: NDArray[np.number],
-    y: NDArray[np.integer],
-    *,
-    batch_size: int = 256,
-) -> float:
-    """Return the share of samples, 0 to 1, whose highest score is their label.
-
-    Arguments and errors as for `predict` and `train`.
-    """
-    _tensors(x, y, "accuracy")
-    return float(np.mean(predict(model, x, batch_size=batch_size).argmax(1) == y))
-
-
-def _tensors(
-    x: NDArray[np.number], y: NDArray[np.integer], where: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    if x.ndim < 3 or len(x) < 1 or y.shape != x.shape[:1]:
-        raise DataError(
-            f"{where}: x has shape {x.shape} and y {y.shape},"
-            " give (batch, time, channels), or more axes, and (batch,)"
-        )
-    broken = ~np.isfinite(x).reshape(len(x), -1).all(1)
-    if broken.any():
-        raise DataError(
-            f"{where}: x holds NaN or infinite values in sample {broken.argmax()},"
-            " mend or leave it out"
-        )
-    # copies: the caller may have made its arrays read-only, which torch does not support
-    inputs = torch.from_numpy(np.array(x, dtype=np.float32))
-    return inputs, torch.from_numpy(np.array(y, dtype=np.int64))

@@ -1,0 +1,79 @@
+"""Vary recordings as speakers do, while a network learns them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from snn2hw.arguments import ABOVE_ZERO, NOT_NEGATIVE, check_limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Vary a batch as speakers do: later or earlier, higher, louder. Call it on the batch.
+
+    Each clip moves by up to `shift_steps` steps and by up to `shift_bands` bands, the edge
+    repeated, and all its values by one normal number of standard deviation `loudness`, limited to
+    what the features are limited to; then up to `hidden_bands` neighbouring bands and
+    `hidden_steps` neighbouring steps are set to 0, the mean of standardised features. Where a step
+    is (deltas, bands), all deltas move alike, and the first alone becomes louder: the differences
+    in time of a constant are 0. Last, every value gets a normal number of its own of standard
+    deviation `noise`.
+
+    All numbers come from torch's global random state on the CPU.
+
+    Attributes:
+        shift_steps: steps of time, at most.
+        shift_bands: bands, at most.
+        loudness: standard deviation, in the features' units.
+        hidden_bands: bands, at most.
+        hidden_steps: steps of time, at most.
+        noise: standard deviation, in the features' units.
+        limit: magnitude to which the features were limited.
+    """
+
+    shift_steps: int = field(default=0, metadata=NOT_NEGATIVE)
+    shift_bands: int = field(default=0, metadata=NOT_NEGATIVE)
+    loudness: float = field(default=0.0, metadata=NOT_NEGATIVE)
+    hidden_bands: int = field(default=0, metadata=NOT_NEGATIVE)
+    hidden_steps: int = field(default=0, metadata=NOT_NEGATIVE)
+    noise: float = field(default=0.0, metadata=NOT_NEGATIVE)
+    limit: float = field(default=4.0, metadata=ABOVE_ZERO)
+
+    def __post_init__(self) -> None:
+        """Refuse negative numbers."""
+        check_limits(self, "augment")
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a varied copy of x, float32 (batch, time, bands) or (batch, time, deltas, bands).
+
+        The draws for shifts, loudness and hidden bands are made whatever their sizes, so that a
+        seed means the same numbers as one of them changes; those that came later are only made
+        where asked for.
+        """
+        batch, steps, bands = x.shape[0], x.shape[1], x.shape[-1]
+        parts = x.reshape(batch, steps, -1, bands)
+        later = torch.randint(-self.shift_steps, self.shift_steps + 1, (batch, 1))
+        higher = torch.randint(-self.shift_bands, self.shift_bands + 1, (batch, 1))
+        step = (torch.arange(steps) - later).clamp(0, steps - 1)
+        band = (torch.arange(bands) - higher).clamp(0, bands - 1)
+        moved = parts.gather(1, step[:, :, None, None].expand_as(parts))
+        moved = moved.gather(3, band[:, None, None, :].expand_as(parts))
+        louder = torch.zeros(batch, 1, parts.shape[2], 1)
+        louder[:, 0, 0] = self.loudness * torch.randn(batch, 1)
+        moved = (moved + louder).clamp(-self.limit, self.limit)
+        moved = moved * ~_some(batch, bands, self.hidden_bands)[:, None, None, :]
+        if self.hidden_steps:
+            moved = moved * ~_some(batch, steps, self.hidden_steps)[:, :, None, None]
+        if self.noise:
+            moved = moved + self.noise * torch.randn(moved.shape)
+        return moved.reshape(x.shape)
+
+
+def _some(batch: int, size: int, most: int) -> torch.Tensor:
+    """Return a mask (batch, size) of up to `most` neighbours in each row."""
+    first = torch.randint(0, size, (batch, 1))
+    last = first + torch.randint(0, most + 1, (batch, 1))
+    places = torch.arange(size)
+    return (places >= first) & (places < last)

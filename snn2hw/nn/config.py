@@ -1,0 +1,219 @@
+"""The file that says what is trained on what and how: YAML, checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from snn2hw.arguments import NOT_NEGATIVE, FieldError, check_arguments, check_limits
+from snn2hw.data import DATASETS
+from snn2hw.errors import FileFormatError, ParameterError
+from snn2hw.nn.augment import Augment
+from snn2hw.nn.models import MODELS
+from snn2hw.nn.recipe import Recipe, Schedule
+
+ROLES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One of the things that have a name, and the arguments for it."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What is trained on what and how.
+
+    Attributes:
+        data: name in `snn2hw.data.DATASETS` and what its load function takes besides the split.
+        splits: "train", and where there are such "validation" and "test", to the split's name.
+        model: name in `snn2hw.nn.models.MODELS` and its arguments.
+        training: the recipe.
+        seed: of the initial weights and of training.
+        store: type of the weights in the checkpoint; every accuracy is that of the stored ones.
+    """
+
+    data: Choice
+    splits: dict[str, str]
+    model: Choice
+    training: Recipe
+    seed: int = field(default=0, metadata=NOT_NEGATIVE)
+    store: Literal["float32", "float16"] = "float32"
+
+    def plain(self) -> dict[str, Any]:
+        """Return every choice, defaults included, as the file would say it."""
+        return {
+            "data": {"name": self.data.name, **self.splits, **self.data.arguments},
+            "model": {"name": self.model.name, **self.model.arguments},
+            "training": asdict(self.training),
+            "seed": self.seed,
+            "store": self.store,
+        }
+
+
+def read_config(path: str | Path) -> TrainingConfig:
+    """Read a config. Nothing in the file is run.
+
+    Args:
+        path: YAML with the mappings data, model and training, and with seed and store where those
+            are not to be 0 and float32.
+
+    Raises:
+        FileFormatError: the file cannot be read, or is no YAML.
+        ParameterError: an unknown key, a value of another type or an impossible one; with file,
+            line and key.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"cannot read {path}: {error}") from None
+    reader = _Reader(str(path), text)
+    top = reader.mapping(reader.content, ())
+    for key in ("data", "model", "training"):
+        if key not in top:
+            raise ParameterError(f"{path}: {key} is missing, give a mapping")
+    for key in top:
+        if key not in ("data", "model", "training", "seed", "store"):
+            raise reader.error(
+                (key,), f"there is no {key!r}, give one of data, model, seed, store, training"
+            )
+    data = reader.mapping(top["data"], ("data",))
+    splits = {role: data.pop(role) for role in ROLES if role in data}
+    for role, split in splits.items():
+        if not isinstance(split, str):
+            raise reader.error(("data", role), f"{role} is {split!r}, give the name of a split")
+    if "train" not in splits:
+        raise reader.error(("data",), "train is missing, give the name of a split")
+    training = reader.mapping(top["training"], ("training",))
+    recipe = reader.recipe(training)
+    with reader.at("training"):
+        recipe.check_validation("validation" in splits)
+    rest = {key: value for key, value in top.items() if key in ("seed", "store")}
+    with reader.at():
+        config = TrainingConfig(
+            data=reader.choice(data, "data", DATASETS),
+            splits=splits,
+            model=reader.choice(reader.mapping(top["model"], ("model",)), "model", MODELS),
+            training=recipe,
+            **check_arguments(_Rest, rest),
+        )
+        check_limits(config)
+    return config
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rest:
+    seed: int = 0
+    store: Literal["float32", "float16"] = "float32"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML, where 5e-3 is a number: YAML 1.1 wants 5.0e-3 and takes the other for a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+class _Reader:
+    """The content of a file and the line of each of its keys."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.lines: dict[tuple[str, ...], int] = {}
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            self._number(node, ())
+            self.content = None if node is None else loader.construct_document(node)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise FileFormatError(f"{path}: is no YAML ({reason}), mend it") from None
+        finally:
+            loader.dispose()
+
+    def _number(self, node: yaml.Node | None, place: tuple[str, ...]) -> None:
+        if not isinstance(node, yaml.MappingNode) or len(place) > 3:
+            return
+        for key, value in node.value:
+            here = (*place, str(key.value))
+            if here in self.lines:
+                self.lines[here] = key.start_mark.line + 1
+                raise self.error(here, f"{key.value} is there twice, remove one")
+            self.lines[here] = key.start_mark.line + 1
+            self._number(value, here)
+
+    def error(self, place: tuple[str, ...], problem: str) -> ParameterError:
+        """Return the error, with the file, the nearest line that is known, and the section."""
+        near = place
+        while near and near not in self.lines:
+            near = near[:-1]
+        line = f" line {self.lines[near]}" if near else ""
+        section = place[:-1] if place in self.lines or len(place) > 1 else place
+        inside = f", {'.'.join(section)}" if section else ""
+        return ParameterError(f"{self.path}{line}{inside}: {problem}")
+
+    def at(self, *place: str) -> _At:
+        """A context in which refused fields get their line."""
+        return _At(self, place)
+
+    def mapping(self, value: object, place: tuple[str, ...]) -> dict[str, Any]:
+        """Return a copy of a mapping whose keys are texts."""
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            what = place[-1] if place else "the file"
+            raise self.error(place, f"{what} is {_short(value)}, give a mapping of names to values")
+        return dict(value)
+
+    def choice(
+        self, content: dict[str, Any], section: str, known: Mapping[str, Callable[..., Any]]
+    ) -> Choice:
+        """Return a name and its arguments, checked against the function of that name."""
+        name = content.pop("name", None)
+        if not isinstance(name, str) or name not in known:
+            names = ", ".join(sorted(known))
+            what = "is missing" if name is None else f"is {_short(name)}"
+            raise self.error((section, "name"), f"name {what}, give one of {names}")
+        with self.at(section):
+            return Choice(name=name, arguments=check_arguments(known[name], content))
+
+    def recipe(self, content: dict[str, Any]) -> Recipe:
+        """Return the recipe that a mapping says."""
+        parts: dict[str, Any] = {}
+        said = content.get("schedule")
+        if isinstance(said, str):
+            content["schedule"] = {"name": said}
+        for key, kind in (("schedule", Schedule), ("augment", Augment)):
+            if content.get(key) is not None:
+                inner = self.mapping(content.pop(key), ("training", key))
+                with self.at("training", key):
+                    parts[key] = kind(**check_arguments(kind, inner))
+        with self.at("training"):
+            return Recipe(**parts, **check_arguments(Recipe, content))
+
+
+class _At:
+    def __init__(self, reader: _Reader, place: tuple[str, ...]) -> None:
+        self.reader = reader
+        self.place = place
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Give a refused field its line."""
+        if isinstance(error, FieldError):
+            raise self.reader.error((*self.place, error.name), error.problem) from None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:56]} ..."
