@@ -89,8 +89,50 @@ class ALIF(nir.ir.NIRNode):  # type: ignore[misc]
         self.output_type = {"output": np.array(shape or (1,))}
 
 
+@dataclass(eq=False)
+class GLIF(nir.ir.NIRNode):  # type: ignore[misc]
+    """Gated leaky integrate-and-fire neuron (arXiv 2210.13768), a model in discrete time.
+
+    Arrays of the layer's shape, float64: gates alpha, beta, gamma (0 or 1), tau (what a step keeps
+    of v), v_threshold, leak, conductance, v_subtract. One for the node: dt (seconds of a step). Per
+    step, for input x, s of the step before::
+
+        v <- (1 - alpha (1 - tau)) v (1 - gamma s) - (1 - alpha) leak
+             + (1 - beta (1 - conductance)) x - (1 - gamma) v_subtract s
+        s <- v >= v_threshold
+
+    Source: the authors' code (github.com/Ikarosy/Gated-LIF, channel-wise, hard gates), with one
+    conductance for all steps. Raises GraphError if the shapes do not fit each other.
+    """
+
+    alpha: npt.NDArray[np.floating]
+    beta: npt.NDArray[np.floating]
+    gamma: npt.NDArray[np.floating]
+    tau: npt.NDArray[np.floating]
+    v_threshold: npt.NDArray[np.floating]
+    leak: npt.NDArray[np.floating]
+    conductance: npt.NDArray[np.floating]
+    v_subtract: npt.NDArray[np.floating]
+    dt: float
+
+    def __post_init__(self) -> None:
+        """Check the shapes and set the node's input and output type."""
+        shape = np.shape(self.alpha)
+        for name in _GLIF:
+            value = np.asarray(getattr(self, name), dtype=np.float64)
+            if value.shape != shape or value.size == 0:
+                raise GraphError(
+                    f"GLIF: {name} has shape {value.shape}, alpha {shape}; give all the layer's"
+                )
+            setattr(self, name, value)
+        self.dt = float(self.dt)
+        self.input_type = {"input": np.array(shape)}
+        self.output_type = {"output": np.array(shape)}
+
+
+_GLIF = ("alpha", "beta", "gamma", "tau", "v_threshold", "leak", "conductance", "v_subtract")
 _EACH = ("alpha", "rho", "v_threshold", "beta", "input_gain", "adaptation_gain", "refractory")
 _ONE = ("adaptive_reset", "dt")
 
-EXTENSIONS: dict[str, type[nir.ir.NIRNode]] = {"GPN": GPN, "ALIF": ALIF}
+EXTENSIONS: dict[str, type[nir.ir.NIRNode]] = {"GPN": GPN, "ALIF": ALIF, "GLIF": GLIF}
 """Type name in the file -> node class."""

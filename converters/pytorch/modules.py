@@ -120,7 +120,8 @@ def _linear(module: Any, place: Place) -> Part:
         leak = _integrators(module.leak, place.dt)
         return Part(part.node, part.shape, leak=leak, decode=module.mode)
     place.expect((module.in_features,))
-    weight, bias = _weights(module)
+    folded = isinstance(module, nn.NormLinear)
+    weight, bias = map(_numpy, module.folded()) if folded else _weights(module)
     node = nir.Linear(weight) if bias is None else nir.Affine(weight, bias)
     return Part(node, (weight.shape[0],))
 
@@ -146,6 +147,27 @@ def _neuron(module: Any, place: Place) -> Part:
         metadata={"reset": "subtract"} if module.reset == "subtract" else {},
     )
     return Part(node, module.shape)
+
+
+def _plif(module: Any, place: Place) -> Part:
+    """NIR's LIF with tau = dt / sigmoid(w), of which an Euler step is that of the layer."""
+    place.expect(module.shape)
+    kept = torch.sigmoid(module.w.detach().double()).cpu().numpy()
+    lost = np.full(module.shape, kept)
+    node = nir.LIF(
+        tau=_nearest(place.dt / lost, lost, lambda tau: place.dt / tau),
+        r=np.ones(module.shape),
+        v_leak=np.zeros(module.shape),
+        v_reset=np.zeros(module.shape),
+        v_threshold=np.nextafter(_full(module, "v_threshold"), -np.inf),
+    )
+    return Part(node, module.shape)
+
+
+def _glif(module: Any, place: Place) -> Part:
+    place.expect(module.shape)
+    values = {name: _numpy(value) for name, value in module.values(torch.float64).items()}
+    return Part(extension.GLIF(**values, dt=place.dt), module.shape)
 
 
 def _alif(module: Any, place: Place) -> Part:
@@ -349,8 +371,11 @@ EXPORTERS: dict[type[torch.nn.Module], Callable[[Any, Place], Part]] = {
     torch.nn.Flatten: _flatten,
     nn.Readout: _linear,
     nn.LeakyReadout: _linear,
+    nn.NormLinear: _linear,
     nn.LIF: _neuron,
     nn.CubaLIF: _neuron,
+    nn.PLIF: _plif,
+    nn.GLIF: _glif,
     nn.ALIF: _alif,
     nn.LI: _leaky,
     nn.Recurrent: _recurrent,
@@ -374,6 +399,8 @@ ADVICE = {
     "BatchNorm1d": _FUSE,
     "BatchNorm2d": _FUSE,
     "MaxPool2d": "use snn2hw.nn.AvgPool2d or SumPool2d",
+    "GRU": "it computes on floats; use a spiking neuron, such as snn2hw.nn.GPN",
+    "LSTM": "it computes on floats; use a spiking neuron, such as snn2hw.nn.GPN",
     "ReLU": "use a spiking neuron, such as snn2hw.nn.LIF",
 }
 """Name of a module's type -> what to use instead."""

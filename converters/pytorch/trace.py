@@ -100,7 +100,7 @@ class _Tracer(fx.Tracer):
         return _Value(node, self)
 
     def is_leaf_module(self, m: torch.nn.Module, module_qualified_name: str) -> bool:
-        leaves = (*EXPORTERS, *TRANSPARENT)
+        leaves = (*EXPORTERS, *TRANSPARENT, torch.nn.GRU, torch.nn.LSTM)
         return isinstance(m, leaves) or super().is_leaf_module(m, module_qualified_name)
 
 

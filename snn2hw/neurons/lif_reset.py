@@ -11,6 +11,10 @@ Integer: as ``lif``, with threshold, bias and ``added`` in units of v, 24 bits w
 
     s = v > threshold;    v <- clip24(keep * v + added) where s
 
+GLIF (arXiv 2210.13768) is such a neuron too: its reset, a part of the next step there, is one of
+this step here, ``keep = 1 - gamma`` and ``added = -(1 - gamma) v_subtract / (1 - decay_v)``. If all
+its gates gamma are 1, it is a plain ``lif``.
+
 Lava has no such process (its LIF resets to zero); Loihi 2's neuron program can hold it.
 """
 
@@ -22,10 +26,12 @@ from typing import Any
 import numpy as np
 
 from snn2hw.arithmetic import STATE_BITS, saturate, select
+from snn2hw.errors import ParameterError
 from snn2hw.neurons.base import (
     FloatArray,
     Incoming,
     IntegerLayer,
+    Lowered,
     MessageFormat,
     NeuronModel,
     Output,
@@ -47,6 +53,9 @@ from snn2hw.neurons.membrane import (
     integrate,
     span,
 )
+
+GLIF = ("alpha", "beta", "gamma", "tau", "v_threshold", "leak", "conductance", "v_subtract")
+"""Parameters of its node."""
 
 
 def step(
@@ -78,6 +87,43 @@ def float_step(
     s = h > params["v_threshold"]
     v = np.where(s, params["keep"] * h + params["added"], h)
     return {"u": u, "v": v}, {"s": s.astype(np.float64), "h": h}
+
+
+def lower(kind: str, node: Mapping[str, Any], dt_s: float, method: str) -> Lowered:
+    """GLIF, a neuron of discrete time: its node holds the step that it was trained at.
+
+    node: see ``converters.nodes.GLIF``. Raises ParameterError if dt differs from the graph's by
+    more than 1e-6 of it, for gates other than 0 and 1, and for other numbers outside 0 to 1.
+    """
+    trained_dt = float(np.asarray(node["dt"]))
+    if abs(trained_dt - dt_s) > 1e-6 * dt_s:
+        raise ParameterError(
+            f"this GLIF was trained at dt = {trained_dt:g} s and has no equation in continuous "
+            f"time; quantize with dt={trained_dt:g} instead of {dt_s:g}"
+        )
+    value = {name: np.asarray(node[name], dtype=np.float64).ravel() for name in GLIF}
+    for name, numbers in value.items():
+        gate = name in ("alpha", "beta", "gamma")
+        if not np.all((numbers >= 0) & (numbers <= 1)) or (gate and np.any(numbers % 1)):
+            wanted = "0 or 1" if gate else "from 0 to 1"
+            raise ParameterError(f"{name} holds other numbers than {wanted}")
+    kept = 1.0 - value["alpha"] * (1.0 - value["tau"])
+    subtracted = (1.0 - value["gamma"]) * value["v_subtract"]
+    if np.any((kept == 0) & (subtracted > 0)):
+        raise ParameterError("tau is 0 where a spike subtracts (gamma 0); give tau above 0")
+    params = {
+        "decay_u": np.ones_like(kept),
+        "decay_v": 1.0 - kept,
+        "gain": 1.0 - value["beta"] * (1.0 - value["conductance"]),
+        "bias": -(1.0 - value["alpha"]) * value["leak"],
+        # It fires at v >= v_threshold, these neurons at v > v_threshold.
+        "v_threshold": np.nextafter(value["v_threshold"], -np.inf),
+    }
+    if np.all(value["gamma"] == 1) and np.all(params["v_threshold"] >= 0):
+        return Lowered(params, model="lif")
+    params["keep"] = 1.0 - value["gamma"]
+    params["added"] = -np.divide(subtracted, kept, where=subtracted > 0, out=np.zeros_like(kept))
+    return Lowered(params)
 
 
 def quantize(
@@ -142,4 +188,6 @@ LIF_RESET = NeuronModel(
     quantize=quantize,
     bias_of={"a": "bias"},
     gain_of={"a": "gain"},
+    lower=lower,
+    nir_types=("GLIF",),
 )

@@ -29,11 +29,14 @@ from snn2hw.nn.augment import Augment
 from snn2hw.nn.checkpoint import load_checkpoint, save_checkpoint
 from snn2hw.nn.cuba_lif import CubaLIF
 from snn2hw.nn.delay import Delay
+from snn2hw.nn.dense import GRU, LSTM, NormLinear
 from snn2hw.nn.dropout import SequenceDropout
+from snn2hw.nn.glif import GLIF
 from snn2hw.nn.gpn import GPN
 from snn2hw.nn.leaky import LI, LeakyReadout
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.neuron import Neuron
+from snn2hw.nn.plif import PLIF
 from snn2hw.nn.quantized import QuantizedNetwork
 from snn2hw.nn.quantized_run import IntegerRun
 from snn2hw.nn.readout import Readout
@@ -46,9 +49,13 @@ from snn2hw.nn.training import Epoch, fit, train
 
 __all__ = [
     "ALIF",
+    "GLIF",
     "GPN",
+    "GRU",
     "LI",
     "LIF",
+    "LSTM",
+    "PLIF",
     "ATan",
     "Augment",
     "AvgPool2d",
@@ -61,6 +68,7 @@ __all__ = [
     "IntegerRun",
     "LeakyReadout",
     "Neuron",
+    "NormLinear",
     "QuantizedNetwork",
     "Readout",
     "Recipe",

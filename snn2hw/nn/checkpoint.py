@@ -20,10 +20,13 @@ from snn2hw.files import atomic
 from snn2hw.nn.alif import ALIF
 from snn2hw.nn.cuba_lif import CubaLIF
 from snn2hw.nn.delay import Delay
+from snn2hw.nn.dense import GRU, LSTM, NormLinear
 from snn2hw.nn.dropout import SequenceDropout
+from snn2hw.nn.glif import GLIF
 from snn2hw.nn.gpn import GPN
 from snn2hw.nn.leaky import LI, LeakyReadout
 from snn2hw.nn.lif import LIF
+from snn2hw.nn.plif import PLIF
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.recurrent import Recurrent
 from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
@@ -62,6 +65,11 @@ _ARGUMENTS: dict[type[nn.Module], Callable[[Any], dict[str, Any]]] = {
     LIF: LIF.arguments,
     CubaLIF: CubaLIF.arguments,
     ALIF: ALIF.arguments,
+    PLIF: PLIF.arguments,
+    GLIF: GLIF.arguments,
+    GRU: GRU.arguments,
+    LSTM: LSTM.arguments,
+    NormLinear: NormLinear.arguments,
     LI: LI.arguments,
     LeakyReadout: LeakyReadout.arguments,
     Recurrent: lambda m: {"bias": m.linear.bias is not None},

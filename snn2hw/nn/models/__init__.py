@@ -15,11 +15,17 @@ from torch import nn
 from snn2hw.arguments import check_arguments
 from snn2hw.errors import ParameterError
 from snn2hw.nn._checks import check_size
-from snn2hw.nn.models import feedforward
+from snn2hw.nn.models import dense, feedforward
 
 MODELS: dict[str, Callable[..., nn.Sequential]] = {
+    "glif": feedforward.glif,
     "gpn": feedforward.gpn,
+    "gru": dense.gru,
     "lif": feedforward.lif,
+    "lstm": dense.lstm,
+    "plif": feedforward.plif,
+    "rcuba": feedforward.rcuba,
+    "rlif": feedforward.rlif,
 }
 
 
