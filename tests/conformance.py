@@ -10,6 +10,7 @@ from functools import cache
 
 import conformance_alif
 import conformance_chains
+import conformance_gated
 import conformance_nodes
 import conformance_topology
 import numpy as np
@@ -28,6 +29,7 @@ from snn2hw.targets.verify import recorded_names
 CASES = (
     *conformance_nodes.CASES,
     *conformance_alif.CASES,
+    *conformance_gated.CASES,
     *conformance_topology.CASES,
     *conformance_chains.CASES,
 )

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-NEURONS = ("I", "LI", "CubaLI", "IF", "LIF", "CubaLIF", "Threshold", "GPN", "ALIF")
+NEURONS = ("I", "LI", "CubaLI", "IF", "LIF", "CubaLIF", "Threshold", "GPN", "ALIF", "GLIF")
 GRADED = ("I", "LI", "CubaLI")
 
 Edge = tuple[str, str]
@@ -131,6 +131,8 @@ class _Simulation:
             return self.gpn(name, node, a)
         if kind == "ALIF":
             return self.alif(name, node, a)
+        if kind == "GLIF":
+            return self.glif(name, node, a)
         shape = _shape(node)
         a = a.reshape(self.batch, *shape) if np.prod(shape) > 1 else a
         if kind == "Threshold":
@@ -182,9 +184,26 @@ class _Simulation:
         self.state[name, "a"], self.state[name, "v"] = a, v
         return fired
 
+    def glif(self, name: str, node: Any, x: np.ndarray) -> np.ndarray:
+        """Yao et al. 2022: exponential or linear leak, weighted or plain input, reset to zero or by
+        subtraction in the next step; kept beside it is v with that reset, as others count it."""
+        x = x.reshape(self.batch, *_shape(node))
+        v = self.state.get((name, "before"), np.zeros_like(x))
+        s = self.state.get((name, "s"), np.zeros_like(x))
+        kept = np.where(node.alpha == 1, node.tau, 1.0)
+        v = kept * np.where(node.gamma == 1, v * (1 - s), v)
+        v = v - np.where(node.alpha == 1, 0.0, node.leak)
+        v = v + np.where(node.beta == 1, node.conductance, 1.0) * x
+        v = v - np.where(node.gamma == 1, 0.0, node.v_subtract * s)
+        fired = (v >= node.v_threshold).astype(np.float64)
+        self.state[name, "before"], self.state[name, "s"] = v, fired
+        reset = np.where(node.gamma == 1, 0.0, v - node.v_subtract / kept)
+        self.state[name, "v"] = np.where(fired == 1, reset, v)
+        return fired
+
 
 def _shape(node: Any) -> tuple[int, ...]:
-    if hasattr(node, "adaptive_reset"):
+    if hasattr(node, "adaptive_reset") or hasattr(node, "conductance"):
         return tuple(int(k) for k in node.output_type["output"])
     for name in ("threshold", "v_leak", "r"):
         if hasattr(node, name):

@@ -6,62 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from neurons_reference import numpy_gpn, numpy_lif
 
 from snn2hw.nn import GPN, LIF, spike
 
 ABLATIONS = ["".join(c) for k in range(5) for c in itertools.combinations("FIBT", k)]
 STEPS = 100
-
-
-def sigmoid(a):
-    return 1.0 / (1.0 + np.exp(-a))
-
-
-def numpy_gpn(x, weight, bias, kept):
-    """facts/gpn.md section 2, one sample, one neuron and one step at a time."""
-    batch, steps, n = x.shape
-    spikes, states = np.zeros_like(x), np.zeros_like(x)
-    for b in range(batch):
-        v = np.zeros(n)
-        for t in range(steps):
-            xt = x[b, t]
-            row = {}
-            for k, name in enumerate(kept):
-                rows = slice(k * n, (k + 1) * n)
-                row[name] = weight[rows, :n] @ v + weight[rows, n:] @ xt + bias[rows]
-            after = np.zeros(n)
-            for i in range(n):
-                if "F" in kept and "I" in kept:
-                    h = sigmoid(row["F"][i]) * v[i] + sigmoid(row["I"][i]) * xt[i]
-                elif "F" in kept:
-                    h = sigmoid(row["F"][i]) * v[i] + (1 - sigmoid(row["F"][i])) * xt[i]
-                elif "I" in kept:
-                    h = (1 - sigmoid(row["I"][i])) * v[i] + sigmoid(row["I"][i]) * xt[i]
-                else:
-                    h = 0.5 * v[i] + 0.5 * xt[i]
-                threshold = sigmoid(row["T"][i]) if "T" in kept else 1.0
-                fired = h >= threshold
-                spikes[b, t, i] = 1.0 if fired else 0.0
-                after[i] = 0.0 if fired else h
-                if "B" in kept:
-                    after[i] += math.tanh(row["B"][i])
-            v = after
-            states[b, t] = v
-    return spikes, states
-
-
-def numpy_lif(x, tau, threshold, reset):
-    spikes, states = np.zeros_like(x), np.zeros_like(x)
-    for index in np.ndindex(x.shape[0], x.shape[2]):
-        v = reset
-        for t in range(x.shape[1]):
-            here = (index[0], t, index[1])
-            v = v + (x[here] - (v - reset)) / tau
-            if v >= threshold:
-                spikes[here] = 1.0
-                v = reset
-            states[here] = v
-    return spikes, states
 
 
 def make_gpn(kept):

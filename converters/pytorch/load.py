@@ -21,7 +21,7 @@ from snn2hw.passes.inline import inline
 from snn2hw.topology import find_loop
 
 LINEAR = (nir.Affine, nir.Linear)
-NEURONS = (nir.LIF, nir.CubaLIF, extension.ALIF)
+NEURONS = (nir.LIF, nir.CubaLIF, extension.ALIF, extension.GLIF)
 
 
 def from_nir(graph: nir.NIRGraph, dt: float = 1e-3) -> torch.nn.Sequential:
@@ -161,6 +161,8 @@ class _Link:
     def _neuron(self, name: str, node: Any) -> nn.Neuron:
         if isinstance(node, extension.ALIF):
             return self._alif(name, node)
+        if isinstance(node, extension.GLIF):
+            return self._glif(name, node)
         times = ("tau_syn", "tau_mem") if isinstance(node, nir.CubaLIF) else ("tau",)
         others = ("w_in", "r") if isinstance(node, nir.CubaLIF) else ("r",)
         arguments: dict[str, Any] = {key: _one(getattr(node, key) / self.dt) for key in times}
@@ -186,6 +188,18 @@ class _Link:
         adaptive = bool(node.adaptive_reset)
         return nn.ALIF(shape, **constants, adaptive_reset=adaptive, surrogate=shaped)
 
+    def _glif(self, name: str, node: extension.GLIF) -> nn.GLIF:
+        """Gates as they are; the rest as logits, to the last bits of the precision."""
+        self._check_dt(name, node)
+        gates = {key: getattr(node, key) for key in ("alpha", "beta", "gamma")}
+        layer = nn.GLIF(tuple(int(n) for n in node.output_type["output"]), **gates)
+        for key in ("tau", "v_threshold", "leak", "conductance", "v_subtract"):
+            values = torch.from_numpy(getattr(node, key))
+            if bool(((values <= 0) | (values >= 1)).any()):
+                raise GraphError(f"node {name!r} has {key} outside 0 to 1, which GLIF trains")
+            getattr(layer, key).data = torch.logit(values)
+        return layer if self.precision is np.float64 else layer.float()
+
     def _loop(self, name: str, neuron: nn.Neuron) -> torch.nn.Module:
         """The neuron, with the linear node that leads back into it."""
         if name not in self.loops:
@@ -195,7 +209,7 @@ class _Link:
         layer.linear = linear
         return layer
 
-    def _check_dt(self, name: str, node: extension.GPN | extension.ALIF) -> None:
+    def _check_dt(self, name: str, node: extension.GPN | extension.ALIF | extension.GLIF) -> None:
         if abs(node.dt - self.dt) > 1e-6 * self.dt:
             raise GraphError(
                 f"node {name!r} was trained at dt = {node.dt:g} s; give dt={node.dt:g}"

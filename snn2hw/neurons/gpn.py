@@ -169,7 +169,9 @@ def float_step(
 
     def sigma(name: str) -> FloatArray:
         a = inputs[name] + inputs[f"{name}_rec"] + params[f"{name}_bias"]
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * a)))
+        # Exact to the last bits where it is all but 0, too: a threshold there meets an h as small.
+        small = np.exp(-np.abs(a))
+        return np.asarray(np.where(a < 0, small, 1.0) / (1.0 + small))
 
     bypass = np.tanh(inputs["b"] + inputs["b_rec"] + params["b_bias"])
     current = inputs["x"] + params["x_bias"]

@@ -100,8 +100,8 @@ class GLIF(Neuron):
             real = check_real(start, name, "GLIF")
             if not 0 < real < 1:
                 raise ParameterError(f"GLIF: {name} is {start!r}, give above 0 and below 1")
-            logit = math.log(real / (1 - real))
-            setattr(self, name, nn.Parameter(torch.full(self.shape, logit)))
+            logits = torch.full(self.shape, math.log(real / (1 - real)))
+            setattr(self, name, nn.Parameter(logits))
 
     def values(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
         """Return gates (0 or 1) and trained numbers (0 to 1) by name, each of the layer's shape."""
