@@ -43,6 +43,13 @@ from snn2hw.nn.readout import Readout
 from snn2hw.nn.recipe import Recipe, Schedule
 from snn2hw.nn.recurrent import Recurrent
 from snn2hw.nn.scoring import accuracy, predict
+from snn2hw.nn.s2net import (
+    NormalizedReadout,
+    SpikingConv1d,
+    SpikingConv2d,
+    SpikingConv3d,
+    SpikingDense,
+)
 from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
 from snn2hw.nn.surrogate import ATan, spike
 from snn2hw.nn.training import Epoch, fit, train
@@ -69,12 +76,17 @@ __all__ = [
     "LeakyReadout",
     "Neuron",
     "NormLinear",
+    "NormalizedReadout",
     "QuantizedNetwork",
     "Readout",
     "Recipe",
     "Recurrent",
     "Schedule",
     "SequenceDropout",
+    "SpikingConv1d",
+    "SpikingConv2d",
+    "SpikingConv3d",
+    "SpikingDense",
     "SumPool2d",
     "accuracy",
     "fit",

@@ -29,6 +29,13 @@ from snn2hw.nn.lif import LIF
 from snn2hw.nn.plif import PLIF
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.recurrent import Recurrent
+from snn2hw.nn.s2net import (
+    NormalizedReadout,
+    SpikingConv1d,
+    SpikingConv2d,
+    SpikingConv3d,
+    SpikingDense,
+)
 from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
 
 FORMAT = "snn2hw-checkpoint"
@@ -78,6 +85,11 @@ _ARGUMENTS: dict[type[nn.Module], Callable[[Any], dict[str, Any]]] = {
         "gates": m.gate_names,
         "v_reset_std": m.v_reset_std,
     },
+    SpikingDense: SpikingDense.arguments,
+    SpikingConv1d: SpikingConv1d.arguments,
+    SpikingConv2d: SpikingConv2d.arguments,
+    SpikingConv3d: SpikingConv3d.arguments,
+    NormalizedReadout: NormalizedReadout.arguments,
     Conv1d: _convolution,
     Conv2d: _convolution,
     AvgPool2d: _average,

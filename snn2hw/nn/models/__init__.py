@@ -15,7 +15,7 @@ from torch import nn
 from snn2hw.arguments import check_arguments
 from snn2hw.errors import ParameterError
 from snn2hw.nn._checks import check_size
-from snn2hw.nn.models import dense, feedforward
+from snn2hw.nn.models import dense, feedforward, s2net
 
 MODELS: dict[str, Callable[..., nn.Sequential]] = {
     "glif": feedforward.glif,
@@ -26,6 +26,7 @@ MODELS: dict[str, Callable[..., nn.Sequential]] = {
     "plif": feedforward.plif,
     "rcuba": feedforward.rcuba,
     "rlif": feedforward.rlif,
+    "s2net": s2net.s2net,
 }
 
 
