@@ -54,7 +54,7 @@ class _Scan(torch.autograd.Function):
         b: torch.Tensor,
     ) -> torch.Tensor:
         """Return the spikes, of x's shape and dtype."""
-        decay = float(beta)
+        decay = float(beta.detach())
         v, s = torch.empty_like(x), torch.empty_like(x)
         gain, level = scale[:, None], b[:, None]
         for t in range(len(x)):
@@ -75,32 +75,34 @@ class _Scan(torch.autograd.Function):
         """Return the gradients of x, beta, M, scale and b."""
         v, s, beta, back, scale, b = ctx.saved_tensors
         (given,) = grad_outputs
-        decay = float(beta)
-        gain = scale[:, None]
-        p = torch.sigmoid(SLOPE * (v * gain - b[:, None]))
-        slope = p.mul_(1 - p)
-        grad_u = slope  # in place: slope_t becomes dL/du_t, step by step
+        decay, gain, level = float(beta), scale[:, None], b[:, None]
+        full = back.ndim == 2
+        # Sums over time are taken step by step, while the step's numbers are in the cache.
         grad_v = torch.empty_like(v)
-        last = len(v) - 1
-        for t in range(last, -1, -1):
-            if t == last:
-                grad_u[t].mul_(given[t])
-                torch.mul(grad_u[t], gain, out=grad_v[t])
-                continue
-            later = grad_v[t + 1]
-            if back.ndim == 2:
-                heard = torch.addmm(given[t], back.T, later)
+        by_beta, by_back = torch.zeros_like(b), torch.zeros_like(back)
+        by_scale, by_b = torch.zeros_like(b), torch.zeros_like(b)
+        later = None
+        for t in range(len(v) - 1, -1, -1):
+            p = torch.mul(v[t], gain).sub_(level).mul_(SLOPE).sigmoid_()
+            grad_u = torch.addcmul(p, p, p, value=-1.0)
+            if later is None:
+                grad_u.mul_(given[t])
+            elif full:
+                grad_u.mul_(torch.addmm(given[t], back.T, later))
             else:
-                heard = torch.addcmul(given[t], back[:, None], later)
-            grad_u[t].mul_(heard)
-            torch.mul(grad_u[t], gain, out=grad_v[t])
-            grad_v[t].add_(later, alpha=decay)
-        grad_beta = (grad_v[1:] * v[:-1]).sum()
-        if back.ndim == 2:
-            grad_back = torch.bmm(grad_v[1:], s[:-1].transpose(1, 2)).sum(0)
-        else:
-            grad_back = (grad_v[1:] * s[:-1]).sum((0, 2))
-        return grad_v, grad_beta, grad_back, (grad_u * v).sum((0, 2)), -grad_u.sum((0, 2))
+                grad_u.mul_(torch.addcmul(given[t], back[:, None], later))
+            now = torch.mul(grad_u, gain, out=grad_v[t])
+            by_b -= grad_u.sum(1)
+            by_scale += grad_u.mul_(v[t]).sum(1)
+            if later is not None:
+                now.add_(later, alpha=decay)
+                by_beta += torch.mul(later, v[t], out=grad_u).sum(1)
+                if full:
+                    by_back.addmm_(later, s[t].T)
+                else:
+                    by_back += torch.mul(later, s[t], out=grad_u).sum(1)
+            later = now
+        return grad_v, by_beta.sum(), by_back, by_scale, by_b
 
 
 class _Spiking(nn.Module):
