@@ -51,7 +51,8 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
     }
     batch, time = next(iter(data.values())).shape[:2]
     populations = {p.name: p for p in graph.populations}
-    order = _order(graph)
+    starts = graph.starts
+    order = _order(graph, starts)
     known = {s.name for p in graph.populations for s in p.model.states}
     known |= {o.name for p in graph.populations for o in p.model.outputs}
     for name in record:
@@ -62,7 +63,8 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
         p.name: {s.name: np.zeros((batch, p.n)) + p.start.get(s.name, 0.0) for s in p.model.states}
         for p in graph.populations
     }
-    depth = 1 + max((p.delay for p in graph.projections), default=0)
+    waits = {p.name: p.delay + starts[p.target] - starts[p.source] for p in graph.projections}
+    depth = 1 + max(waits.values(), default=0)
     history: list[dict[tuple[str, str], FloatArray]] = []
     into = {name: graph.into(name) for name in order}
     ranges = {
@@ -76,17 +78,22 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
         if populations[name].model.main_output.is_spike
     }
     kept: dict[str, dict[str, FloatArray]] = {name: {} for name in order}
-    for t in range(time):
-        sent = {(name, INPUT_PORT): values[:, t] for name, values in data.items()}
+    for step in range(time + max(starts.values())):
+        sent = {(name, INPUT_PORT): values[:, step] for name, values in data.items() if step < time}
         history.insert(0, sent)
         del history[depth:]
         for name in order:
+            t = step - starts[name]
+            if not 0 <= t < time:
+                continue
             population = populations[name]
             ports = {port: np.zeros((batch, population.n)) for port in population.model.inputs}
             for projection in into[name]:
-                if projection.delay <= t:
-                    past = history[projection.delay]
-                    _deliver(projection, past[projection.source, projection.source_port], ports)
+                wait = waits[projection.name]
+                if wait <= step:
+                    past = history[wait].get((projection.source, projection.source_port))
+                    if past is not None:
+                        _deliver(projection, past, ports)
             _apply_port_maps(population, ports)
             states[name], out = population.model.float_step(states[name], ports, population.params)
             found = ports | states[name] | out
@@ -101,7 +108,9 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
             if name in spikes:
                 spikes[name][:, t] = out[population.model.main_output.name]
         for output in graph.outputs:
-            outputs[output.name][:, t] = sent[output.source, output.source_port]
+            t = step - starts[output.source]
+            if 0 <= t < time:
+                outputs[output.name][:, t] = sent[output.source, output.source_port]
     return FloatRun(
         outputs={
             o.name: outputs[o.name].reshape(batch, time, *populations[o.source].shape)
@@ -120,9 +129,13 @@ def execute(graph: DiscreteGraph, x: Data, record: tuple[str, ...] = ()) -> Floa
     )
 
 
-def _order(graph: DiscreteGraph) -> list[str]:
+def _order(graph: DiscreteGraph, starts: dict[str, int]) -> list[str]:
     names = [population.name for population in graph.populations]
-    inside = [(p.source, p.target) for p in graph.projections if p.delay == 0 and p.source in names]
+    inside = [
+        (p.source, p.target)
+        for p in graph.projections
+        if p.source in names and p.delay + starts[p.target] == starts[p.source]
+    ]
     try:
         return evaluation_order(names, inside)
     except ValueError as error:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from snn2hw.errors import DataError, GraphError
 from snn2hw.linear import LinearMap
 from snn2hw.neurons.base import FloatArray, IntArray, NeuronModel, PortMap
+from snn2hw.topology import start_steps
 
 if TYPE_CHECKING:
     from snn2hw.simulator.plan import Plan
@@ -86,7 +87,9 @@ class Projection:
 
     maps: the source's first; the last gives len(target_ports) * n_target values, port by port.
     ``fold`` makes them one; an empty chain passes values on as they are.
-    delay: logical time steps (0: within the step, as in PyTorch; a loop needs at least 1 in all).
+    delay: logical time steps (0: within the step, as in PyTorch; a loop needs at least 1 in all;
+    below 0: from steps ahead, which ``balance`` makes latency). Steps before the first and behind
+    the last are silent.
     """
 
     name: str
@@ -139,6 +142,12 @@ class DiscreteGraph:
         """Number of channels of an input or neurons of a population."""
         nodes: tuple[Node, ...] = (*self.inputs, *self.populations)
         return _named(nodes, name).n
+
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """Input or population -> the step at which it handles logical step 0: 0, unless something
+        looks ahead. Raises GraphError for a loop that looks ahead further than it is late."""
+        return _starts(self.inputs, self.populations, self.projections)
 
     def into(self, name: str) -> tuple[Projection, ...]:
         """Projections that end at a population, in order."""
@@ -209,7 +218,8 @@ class Synapse:
 
     map: its weights are the mantissas, int8; it gives len(target_ports) * n_target values, port by
     port;
-    delay: logical steps; chip_delay: steps on the chip, at least 1 (set by ``balance``).
+    delay: logical steps, below 0 from steps ahead; chip_delay: steps on the chip, at least 1 (set
+    by ``balance``).
     """
 
     name: str
@@ -251,6 +261,12 @@ class FixedPointNetwork:
     source_hash: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """Input or layer -> the step at which it handles logical step 0, of a simulation in which
+        synapses take no step; see ``DiscreteGraph.starts``."""
+        return _starts(self.inputs, self.layers, self.synapses)
 
     @cached_property
     def plan(self) -> Plan:
@@ -365,6 +381,20 @@ def by_input(inputs: Sequence[InputType], x: Data) -> Iterator[tuple[InputType, 
         )
     for node in inputs:
         yield node, x[node.name]
+
+
+def _starts(
+    inputs: Sequence[Node], nodes: Sequence[Node], edges: Sequence[Projection | Synapse]
+) -> dict[str, int]:
+    fixed = [node.name for node in inputs]
+    names = [*fixed, *(node.name for node in nodes)]
+    try:
+        return start_steps(names, [(e.source, e.target, e.delay) for e in edges], fixed)
+    except ValueError as error:
+        loop = error.args[0]
+        raise GraphError(
+            f"loop {' -> '.join([*loop, loop[0]])} looks ahead further than it is late; delay it"
+        ) from None
 
 
 def _named(nodes: Iterable[NodeType], name: str) -> NodeType:

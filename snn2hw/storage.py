@@ -34,6 +34,9 @@ from snn2hw.neurons import MODELS
 
 FORMAT = "snn2hw-fixed-point"
 VERSION = 2
+LOOKAHEAD_MAX = 1 << 16
+"""Steps; a file that looks further ahead is broken, and a run of it would not end."""
+
 SCALARS = ("target", "dt_s", "method", "latency", "reset", "rounding", "decode", "source_hash")
 
 
@@ -187,8 +190,10 @@ def _check_references(net: FixedPointNetwork) -> None:
             raise ValueError(f"output {output.name!r} names port {output.source_port!r}")
     for synapse in net.synapses:
         unknown = set(synapse.target_ports) - set(net.layer(synapse.target).model.inputs)
-        if synapse.source_port not in ports[synapse.source] or unknown or synapse.delay < 0:
-            raise ValueError(f"synapses {synapse.name!r} name no such port, or a negative delay")
+        if synapse.source_port not in ports[synapse.source] or unknown:
+            raise ValueError(f"synapses {synapse.name!r} name no such port")
+        if synapse.delay < -LOOKAHEAD_MAX:
+            raise ValueError(f"synapses {synapse.name!r} look {-synapse.delay} steps ahead")
 
 
 def _tuples(value: Any) -> Any:

@@ -26,6 +26,34 @@ def evaluation_order(nodes: Sequence[str], edges: Iterable[tuple[str, str]]) -> 
     return order
 
 
+def start_steps(
+    nodes: Iterable[str], edges: Iterable[tuple[str, str, int]], fixed: Iterable[str]
+) -> dict[str, int]:
+    """The step at which each node handles logical step 0, so that nothing has to be foreseen.
+
+    edges: (source, target, delay); a delay below 0 looks ahead. fixed: nodes that start at 0, which
+    all nodes do where no delay is negative. Raises ValueError whose argument is a list of nodes,
+    where a loop looks ahead further than it is late.
+    """
+    starts = dict.fromkeys(nodes, 0)
+    edges, fixed = list(edges), set(fixed)
+    came_from: dict[str, str] = {}
+    changed = ""
+    for _ in range(len(starts) + 1):
+        changed = ""
+        for source, target, delay in edges:
+            if target not in fixed and starts[target] < starts[source] - delay:
+                starts[target], came_from[target] = starts[source] - delay, source
+                changed = target
+        if not changed:
+            return starts
+    node, seen = changed, list[str]()
+    while node not in seen:
+        seen.append(node)
+        node = came_from[node]
+    raise ValueError(seen[seen.index(node) :][::-1])
+
+
 def find_loop(nodes: Sequence[str], edges: Iterable[tuple[str, str]]) -> list[str]:
     """The nodes of some loop among ``nodes``, in order; empty if there is none."""
     inside = set(nodes)

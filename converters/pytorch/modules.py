@@ -8,66 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from snn2hw import nn
 from snn2hw.converters import nodes as extension
+from snn2hw.converters.pytorch import s2net
+from snn2hw.converters.pytorch.part import Array, Part, Place, Shape
 from snn2hw.errors import GraphError, ParameterError
-
-Array: TypeAlias = npt.NDArray[Any]
-Shape: TypeAlias = tuple[int, ...]
 
 SATURATED = 40.0
 """sigmoid(40) is 1 to the last bit of a double: the bias of a gate that stands open."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a module becomes. shape: of its output at a time step; feedback: the node that leads
-    from the spikes of the step before back into it; leak: the node behind it, of a LeakyReadout;
-    decode: mode of a Readout."""
-
-    node: Any
-    shape: Shape
-    feedback: Any = None
-    leak: Any = None
-    decode: str | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a module stands: its name, the shape that it is given and by whom, and the step."""
-
-    name: str
-    shape: Shape
-    giver: str
-    dt: float
-
-    def expect(self, wanted: Shape) -> None:
-        """Raise GraphError unless the module is given what it takes."""
-        if self.shape == wanted:
-            return
-        advice = "check input_shape and the layers' sizes"
-        if len(wanted) == 1 and len(self.shape) > 1:
-            advice = "put snn2hw.nn.Flatten between them, to flatten it"
-        raise GraphError(
-            f"module {self.name!r} takes {_say(wanted)} and {self.giver!r} gives "
-            f"{_say(self.shape)}; {advice}"
-        )
-
-    def expect_axes(self, axes: tuple[str, ...]) -> None:
-        """Raise GraphError unless there are so many axes."""
-        if len(self.shape) != len(axes):
-            raise GraphError(
-                f"module {self.name!r} takes ({', '.join(axes)}) and {self.giver!r} gives shape "
-                f"{self.shape}; check input_shape and the layers before"
-            )
 
 
 def export(module: torch.nn.Module, place: Place) -> Part:
@@ -360,10 +314,6 @@ def _numpy(tensor: torch.Tensor) -> Array:
     return tensor.detach().cpu().numpy().copy()
 
 
-def _say(shape: Shape) -> str:
-    return f"{shape[0]} values" if len(shape) == 1 else f"values of shape {shape}"
-
-
 AXES = ("channels", "rows", "columns")
 
 EXPORTERS: dict[type[torch.nn.Module], Callable[[Any, Place], Part]] = {
@@ -386,6 +336,11 @@ EXPORTERS: dict[type[torch.nn.Module], Callable[[Any, Place], Part]] = {
     nn.SumPool2d: _pool,
     nn.Flatten: _flatten,
     nn.Delay: _delay,
+    nn.SpikingDense: s2net.spiking,
+    nn.SpikingConv1d: s2net.spiking,
+    nn.SpikingConv2d: s2net.spiking,
+    nn.SpikingConv3d: s2net.spiking,
+    nn.NormalizedReadout: s2net.readout,
 }
 """Layer type -> how it is exported; by the very type, for a subclass may compute something else."""
 

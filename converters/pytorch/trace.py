@@ -25,9 +25,6 @@ from torch import fx
 from snn2hw.converters.pytorch.modules import (
     EXPORTERS,
     TRANSPARENT,
-    Part,
-    Place,
-    Shape,
     export,
     flatten,
 )
@@ -40,6 +37,7 @@ from snn2hw.converters.pytorch.operations import (
     operation_of,
     refusal,
 )
+from snn2hw.converters.pytorch.part import Part, Place, Shape
 from snn2hw.errors import GraphError, ParameterError
 from snn2hw.topology import reachable
 
@@ -206,7 +204,16 @@ class _Export:
 
     def _add(self, node: fx.Node, name: str, signal: Signal, part: Part) -> None:
         self.nodes[name] = part.node
-        self._connect(signal, name)
+        if not part.taps:
+            self._connect(signal, name)
+        for number, tap in enumerate(part.taps):
+            behind = name
+            for link in reversed(tap):
+                linked = self.names.unique(f"{name}_tap{number}_{type(link).__name__.lower()}")
+                self.nodes[linked] = link
+                self.edges.append((linked, behind))
+                behind = linked
+            self._connect(signal, behind)
         last = name
         if part.leak is not None:
             last = self.names.unique(f"{name}_leak")

@@ -109,7 +109,11 @@ def execute_mixed(
     inside = {p.name for p in graph.populations}
     order = evaluation_order(
         [p.name for p in graph.populations],
-        [(p.source, p.target) for p in graph.projections if p.delay == 0 and p.source in inside],
+        [
+            (p.source, p.target)
+            for p in graph.projections
+            if p.source in inside and p.delay + graph.starts[p.target] == graph.starts[p.source]
+        ],
     )
     neurons: dict[str, _Neurons] = {}
     for name in order:
@@ -120,19 +124,26 @@ def execute_mixed(
         name: _integer_links(net, name) if name in integers else _float_links(graph, name)
         for name in order
     }
-    depth = 1 + max((p.delay for p in graph.projections), default=0)
+    starts = graph.starts
+    depth = 1 + max(
+        (p.delay + starts[p.target] - starts[p.source] for p in graph.projections), default=0
+    )
     history: list[Sent] = []
     records: Records = {name: {} for name in order if name in keep}
-    for t in range(time):
-        sent: Sent = {(name, INPUT_PORT): values[:, t] for name, values in data.items()}
+    for step in range(time + max(starts.values())):
+        inputs = data.items() if step < time else ()
+        sent: Sent = {(name, INPUT_PORT): values[:, step] for name, values in inputs}
         history.insert(0, sent)
         del history[depth:]
         for name in order:
-            layer = neurons[name]
+            layer, t = neurons[name], step - starts[name]
+            if not 0 <= t < time:
+                continue
             ports = {port: np.zeros((batch, layer.n)) for port in layer.model.inputs}
             for link in links[name]:
-                if link.delay <= t:
-                    link.deliver(history[link.delay][link.source, link.port], ports)
+                wait = link.delay + starts[name] - starts[link.source]
+                if wait <= step and (link.source, link.port) in history[wait]:
+                    link.deliver(history[wait][link.source, link.port], ports)
             found = layer.step(ports)
             sent.update({(name, port.name): found[port.name] for port in layer.model.outputs})
             if name in records:

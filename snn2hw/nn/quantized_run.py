@@ -37,7 +37,9 @@ class Integers:
         self.net, self.device = net, device
         inside = {layer.name for layer in net.layers}
         instant = [
-            (s.source, s.target) for s in net.synapses if s.delay == 0 and s.source in inside
+            (s.source, s.target)
+            for s in net.synapses
+            if s.source in inside and s.delay + net.starts[s.target] == net.starts[s.source]
         ]
         order = evaluation_order([layer.name for layer in net.layers], instant)
         self.order = [net.layer(name) for name in order]
@@ -155,9 +157,11 @@ class Stepper:
             name: {key: v * made.units[name, key] for key, v in values.items()}
             for name, values in states.items()
         }
-        for t in range(self.time):
+        starts = self.net.starts
+        for step in range(self.time + max(starts.values())):
             for layer in made.order:
-                self._step(layer, t, states, real_states)
+                if 0 <= step - starts[layer.name] < self.time:
+                    self._step(layer, step - starts[layer.name], states, real_states)
         first = self.net.outputs[0]
         if self.trained is None:
             whole = torch.stack(self.sent[first.source, first.source_port], 1)
@@ -242,7 +246,7 @@ class Stepper:
         sums = dict.fromkeys(layer.model.inputs, zeros)
         real_sums = dict.fromkeys(layer.model.inputs, zeros.to(torch.float64))
         for s in self.made.into[layer.name]:
-            if s.delay > t:
+            if not 0 <= t - s.delay < self.time:
                 continue
             whole, real = self._delivered(s, t - s.delay)
             for k, port in enumerate(s.target_ports):

@@ -258,9 +258,7 @@ class SpikingDense(_Spiking):
         penalty_weight: float = 0.0,
     ) -> None:
         """See `SpikingConv2d` for the arguments."""
-        super().__init__(
-            in_channels, out_channels, (1,), 1, (), lateral, recurrent, penalty_weight
-        )
+        super().__init__(in_channels, out_channels, (1,), 1, (), lateral, recurrent, penalty_weight)
 
     def arguments(self) -> dict[str, object]:
         """Return the constructor's arguments that make such a layer."""

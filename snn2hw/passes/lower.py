@@ -29,7 +29,7 @@ from snn2hw.neurons import MODELS, NIR_TYPES
 from snn2hw.neurons.base import FloatArray
 from snn2hw.neurons.lif import RESETS
 from snn2hw.passes.inline import inline
-from snn2hw.passes.linear_nodes import LINEAR_NODES, steps_of
+from snn2hw.passes.linear_nodes import LINEAR_NODES, MAX_STEPS, steps_of
 from snn2hw.passes.nir_nodes import check_nodes, node_parameters
 from snn2hw.passes.shapes import Shapes, infer_shapes
 from snn2hw.topology import back_edges, find_loop, reachable
@@ -104,6 +104,11 @@ def _check_connected(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> Non
             f"loop {' -> '.join([*loop, loop[0]])} has no neuron in it, and linear nodes "
             "alone hold no state; put a neuron into it"
         )
+
+
+LOOKAHEAD = "lookahead_s"
+"""In a neuron's metadata: seconds by which what arrives there is late. NIR knows delays alone, so a
+kernel that looks ahead is written late, and this says by how much."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +244,16 @@ class _Lowering:
         """Add the projections into a population's first port; its biases join its parameters."""
         port = population.model.inputs[0]
         chains, biases = self._arriving(at)
+        ahead = self._lookahead(at)
+        if ahead:
+            chains = tuple(
+                chain if chain.source == at else replace(chain, delay=chain.delay - ahead)
+                for chain in chains
+            )
+            early: _Biases = {}
+            for delay, bias in biases.items():
+                early[max(0, delay - ahead)] = early.get(max(0, delay - ahead), 0.0) + bias
+            biases = early
         taken: dict[str, int] = {}
         for chain in chains:
             name = f"{chain.source}->{population.name}"
@@ -270,6 +285,20 @@ class _Lowering:
             elif np.any(bias):
                 self._add_constant(population.name, port, bias, delay)
         return replace(population, params=params, start=start)
+
+    def _lookahead(self, name: str) -> int:
+        """Steps by which a neuron's input is late, as its metadata say: it fires for the logical
+        step that so many steps ago was the last to arrive. Its own spikes are not late."""
+        said = (self.nodes[name].metadata or {}).get(LOOKAHEAD, 0.0)
+        try:
+            seconds = float(np.asarray(said).item())
+        except (TypeError, ValueError):
+            seconds = np.nan
+        if not 0 <= seconds <= self.dt_s * MAX_STEPS:
+            raise ParameterError(
+                f"node {name!r}: {LOOKAHEAD} in its metadata is {said!r}; give seconds, 0 or more"
+            )
+        return int(steps_of(seconds, self.dt_s))
 
     def _add_constant(self, target: str, port: str, bias: FloatArray, delay: int) -> None:
         """A bias as weights from a neuron that fires at every step."""

@@ -34,9 +34,10 @@ class Evidence:
     def arriving(self, projection: Projection) -> FloatArray:
         """What a projection carries, its delay included; (batch, time, n_in)."""
         sent = self.messages[projection.source, projection.source_port]
-        late = np.zeros_like(sent)
-        if projection.delay < sent.shape[1]:
-            late[:, projection.delay :] = sent[:, : sent.shape[1] - projection.delay]
+        late, steps = np.zeros_like(sent), sent.shape[1]
+        first, last = max(projection.delay, 0), steps + min(projection.delay, 0)
+        if first < last:
+            late[:, first:last] = sent[:, first - projection.delay : last - projection.delay]
         return late
 
 

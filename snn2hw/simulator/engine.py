@@ -310,13 +310,18 @@ def run_sample(
     """
     n_source, depth = sizes[4], sizes[5]
     by_step = act_layers.shape[0] > 1
-    for t in range(data.shape[0]):
-        slot = t % depth
-        row = t if by_step else 0
+    # A layer that looks ahead handles its step 0 later than the inputs theirs; before and behind
+    # its own steps it is silent.
+    for step in range(data.shape[0] + sizes[7]):
+        slot = step % depth
         for k in range(inputs.shape[0]):
             first, n, source, mask = inputs[k]
+            if step >= data.shape[0]:
+                counts[source, slot] = 0
+                continue
+            row = step if by_step else 0
             at = sources[source, 0] + slot * n_source
-            now = data[t, first : first + n]
+            now = data[step, first : first + n]
             if data.itemsize == 1:
                 c = compact_bytes(now, np.int32(mask), index[at:], value[at:])
             else:
@@ -325,14 +330,20 @@ def run_sample(
             act_inputs[row, k] += c
         for j in range(layers.shape[0]):
             kind, n, at_state, at_acc, n_in, first_param, at_out, at_fired = layers[j, :8]
+            t = step - layers[j, 12]
+            if t < 0 or t >= data.shape[0]:
+                for p in range(layers[j, 10], layers[j, 11]):
+                    counts[ports[p, 1], slot] = 0
+                continue
+            row = t if by_step else 0
             clear(acc[at_acc : at_acc + n_in * n])
             for s in range(layers[j, 8], layers[j, 9]):
                 source, rows, at_row, at_weight, exponent = synapses[s, :5]
-                delay, at_met, message = synapses[s, 5:8]
+                wait, at_met, message = synapses[s, 5:8]
                 link, at_table, at_shape = synapses[s][8:]
-                if delay > t:
+                if wait > step:
                     continue
-                past = (t - delay) % depth
+                past = (step - wait) % depth
                 count = counts[source, past]
                 if count == 0:
                     continue
@@ -395,7 +406,10 @@ def run_sample(
                 counts[source, slot] = c
                 act_ports[row, p] += c
         for k in range(copies.shape[0]):
-            from_out, first, n, to = copies[k]
+            from_out, first, n, to, start = copies[k]
+            t = step - start
+            if t < 0 or t >= data.shape[0]:
+                continue
             for i in range(n):
                 recorded[t, to + i] = out[first + i] if from_out else state[first + i]
 
@@ -426,7 +440,7 @@ def run_batch(
     act_synapses,
 ):
     """All samples, in parallel: each writes to its own rows of the result arrays."""
-    _, n_acc, n_out, n_fired, n_source, depth, widest = sizes
+    _, n_acc, n_out, n_fired, n_source, depth, widest, _ = sizes
     for b in prange(data.shape[0]):
         run_sample(
             data[b],

@@ -45,6 +45,7 @@ class Copy:
     first: int
     n: int
     to: int
+    start: int
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ class Plan:
     inputs: first channel, channels with padding, source, mask of a value;
     layers (in evaluation order): kind, n, offset of states, of input sums, number of ports, first
     row of blocks, offset of graded outputs, of spikes, first synapse, end of synapses, first port,
-    end of ports;
-    synapses: source, rows with padding, offset of the sums, offset of weights, exponent, delay,
+    end of ports, step at which it handles logical step 0;
+    synapses: source, rows with padding, offset of the sums, offset of weights, exponent, steps from
+    the source's handling of its message to the target's (its delay, unless something looks ahead),
     offset in met_by, kind of message, kind of map, offset in tables, row of geometry;
     ports (spikes, and messages that somebody hears): offset of values or spikes, source, offset of
     packed spikes, whether it spikes;
@@ -98,7 +100,11 @@ class Plan:
 def make_plan(net: FixedPointNetwork) -> Plan:
     """Lay a network out. Raises GraphError for a loop without delay."""
     inside = {layer.name for layer in net.layers}
-    instant = [(s.source, s.target) for s in net.synapses if s.delay == 0 and s.source in inside]
+    starts = net.starts
+    waits = {s.name: s.delay + starts[s.target] - starts[s.source] for s in net.synapses}
+    instant = [
+        (s.source, s.target) for s in net.synapses if waits[s.name] == 0 and s.source in inside
+    ]
     try:
         names = evaluation_order([layer.name for layer in net.layers], instant)
     except ValueError as error:
@@ -171,7 +177,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
             blocks.append((params.add(values), int(varies)))
         kind = kinds.index(model.name)
         head = [kind, n, at_state, at_acc, len(model.inputs), first_param, first_out, first_fired]
-        heads.append([*head, 0, 0, first_port, len(ports)])
+        heads.append([*head, 0, 0, first_port, len(ports), starts[layer.name]])
         at_state += len(model.states) * n
         at_acc += len(model.inputs) * n
     rows: list[tuple[int, ...]] = []
@@ -204,7 +210,7 @@ def make_plan(net: FixedPointNetwork) -> Plan:
                     head[3] + first * layer.n,
                     (singles if single else weights).add(link.weights),
                     synapse.exponent,
-                    synapse.delay,
+                    waits[synapse.name],
                     met_by.add(met if before is None else met[before]),
                     kind,
                     link.kind,
@@ -214,13 +220,14 @@ def make_plan(net: FixedPointNetwork) -> Plan:
             )
             groups.append(synapse)
         head[9] = len(rows)
-    depth = 1 + max((s.delay for s in net.synapses), default=0)
+    depth = 1 + max(waits.values(), default=0)
+    last = max(starts.values())
     widest = max((row[1] for row in rows), default=1) + LANES
     return Plan(
         order=order,
         groups=tuple(groups),
         inputs=np.array(inputs, dtype=np.int64).reshape(-1, 4),
-        layers=np.array(heads, dtype=np.int64).reshape(-1, 12),
+        layers=np.array(heads, dtype=np.int64).reshape(-1, 13),
         synapses=np.array(rows, dtype=np.int64).reshape(-1, 11),
         ports=np.array(ports, dtype=np.int64).reshape(-1, 4),
         sources=np.array(sources, dtype=np.int64).reshape(-1, 2),
@@ -234,7 +241,17 @@ def make_plan(net: FixedPointNetwork) -> Plan:
         blocks=np.array(blocks, dtype=np.int64).reshape(-1, 2),
         start=np.concatenate(start),
         sizes=np.array(
-            [at_state, at_acc + LANES, at_out, at_fired, filled, depth, widest], dtype=np.int64
+            [
+                at_state,
+                at_acc + LANES,
+                at_out,
+                at_fired,
+                filled,
+                depth,
+                widest,
+                last,
+            ],
+            dtype=np.int64,
         ),
         bytes_of=bytes_of,
         out_at=out_at,

@@ -47,7 +47,7 @@ def simulate(
     spikes = np.zeros((batch, time, plan.spike_bytes), dtype=np.uint8)
     recorded = np.zeros((batch, time, width), dtype=np.int32)
     counted = Counted.empty(net, plan, batch, time if per_step else 1)
-    table = [(int(c.from_out), c.first, c.n, c.to) for c in copies]
+    table = [(int(c.from_out), c.first, c.n, c.to, c.start) for c in copies]
     before = numba.get_num_threads()
     numba.set_num_threads(min(threads or before, before))
     try:
@@ -66,7 +66,7 @@ def simulate(
             plan.params,
             plan.blocks,
             plan.start,
-            np.array(table, dtype=np.int64).reshape(-1, 4),
+            np.array(table, dtype=np.int64).reshape(-1, 5),
             plan.sizes,
             spikes,
             recorded,
@@ -139,6 +139,7 @@ def _copies(net: FixedPointNetwork, plan: Plan, record: tuple[str, ...]) -> list
         ]
         for name, from_out, first in places:
             if name in record or (layer.name, name) in wanted:
-                copies.append(Copy(layer.name, name, from_out, first, layer.n, to))
+                start = net.starts[layer.name]
+                copies.append(Copy(layer.name, name, from_out, first, layer.n, to, start))
                 to += layer.n
     return copies

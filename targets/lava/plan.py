@@ -141,7 +141,8 @@ def build_block(name: str, items: Sequence[Item], runs: Sequence[int] | None = N
     for net, _ in items:
         check(net)
     batch, time = items[0][1][0].shape[:2]
-    window = time + max((s.delay for net, _ in items for s in net.synapses), default=0)
+    # Nor may a sample be heard early, where synapses look ahead, while the one before it runs.
+    window = time + max((abs(s.delay) for net, _ in items for s in net.synapses), default=0)
     layers, places = _merge_layers(items)
     total = batch * window + max((merged.offset for merged in layers), default=0)
     inputs, columns = _merge_inputs(items, window, total)
