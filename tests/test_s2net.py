@@ -245,7 +245,7 @@ def test_penalty_is_half_the_mean_squared_spike_with_its_weight() -> None:
     layer.train()
     spikes = layer(x)
     assert spikes.sum() > 0
-    assert float(layer.penalty()) == pytest.approx(0.15 * float(spikes.detach().mean()))
+    assert float(layer.penalty().detach()) == pytest.approx(0.15 * float(spikes.detach().mean()))
     assert float(layer.penalty()) == 0.0  # once
     layer(x)
     layer.penalty().backward()

@@ -15,7 +15,7 @@ import torch
 
 from snn2hw import nn
 from snn2hw.converters import nodes as extension
-from snn2hw.converters.pytorch.modules import Array
+from snn2hw.converters.pytorch.part import Array
 from snn2hw.errors import GraphError, ParameterError
 from snn2hw.passes.inline import inline
 from snn2hw.topology import find_loop

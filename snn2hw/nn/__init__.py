@@ -42,7 +42,6 @@ from snn2hw.nn.quantized_run import IntegerRun
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.recipe import Recipe, Schedule
 from snn2hw.nn.recurrent import Recurrent
-from snn2hw.nn.scoring import accuracy, predict
 from snn2hw.nn.s2net import (
     NormalizedReadout,
     SpikingConv1d,
@@ -50,6 +49,7 @@ from snn2hw.nn.s2net import (
     SpikingConv3d,
     SpikingDense,
 )
+from snn2hw.nn.scoring import accuracy, predict
 from snn2hw.nn.spatial import AvgPool2d, Conv1d, Conv2d, Flatten, SumPool2d
 from snn2hw.nn.surrogate import ATan, spike
 from snn2hw.nn.training import Epoch, fit, train

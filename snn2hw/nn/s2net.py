@@ -115,7 +115,7 @@ class _Spiking(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Sequence[int],
+        kernel_size: int | Sequence[int],
         dilation: int | Sequence[int],
         stride: int | Sequence[int],
         lateral: bool,
@@ -207,7 +207,7 @@ class _Spiking(nn.Module):
             DataError: x has another shape or is not of a float type.
         """
         places = tuple(x.shape[3:]) if x.ndim == 3 + len(self.axes) else self.axes
-        check_sequence(x, (self.in_channels, *places), type(self).__name__)  # type: ignore[arg-type]
+        check_sequence(x, (self.in_channels, *places), type(self).__name__)
         n, back = self.lateral_weights()
         drive = self.drive(x)
         batch, channels, time, *given = drive.shape
