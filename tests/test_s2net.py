@@ -291,7 +291,7 @@ def test_checkpoint_holds_every_layer(tmp_path: Any) -> None:
         (lambda: SpikingDense(0, 4), "in_channels is 0"),
         (lambda: SpikingDense(3, 4, penalty_weight=-1.0), "penalty_weight is -1.0"),
         (lambda: NormalizedReadout(3, 0), "out_features is 0"),
-        (lambda: build("s2net", (40,), 4, 0), "give (channels, bands)"),
+        (lambda: build("s2net", (3, 4, 4), 4, 0), "give (channels, bands) or (channels,)"),
         (lambda: build("s2net", (3, 40), 4, 0, widths=(8,)), "1 widths and 3 dilations"),
     ],
 )
