@@ -43,3 +43,7 @@ class MissingDependencyError(Snn2hwError):
 
 class RepairWarning(UserWarning):
     """A file of another tool or of an older layout was repaired on reading; the text says how."""
+
+
+class ChecksumWarning(UserWarning):
+    """A download whose checksum nobody published; the text says what was recorded instead."""

@@ -59,14 +59,23 @@ def test_more_axes_of_channels():
 
 
 def test_data_sets_by_name():
-    assert {"arabic_speech_commands", "japanese_vowels"} <= set(DATASETS)
-    assert DATASETS["japanese_vowels"].__module__ == "snn2hw.data.japanese_vowels"
+    assert set(DATASETS) == {
+        "arabic_speech_commands",
+        "free_spoken_digits",
+        "google_speech_commands",
+        "japanese_vowels",
+        "shd",
+        "ssc",
+    }
+    for name, load in DATASETS.items():
+        assert load.__module__ == f"snn2hw.data.{name}"
 
 
 def test_importing_snn2hw_and_its_data_is_light():
     code = (
-        "import sys, snn2hw, snn2hw.data.japanese_vowels, snn2hw.data.arabic_speech_commands\n"
-        "print(sorted({'torch', 'librosa', 'sktime', 'soundfile'} & set(sys.modules)))"
+        "import sys, snn2hw, snn2hw.data\n"
+        "heavy = {'torch', 'librosa', 'sktime', 'soundfile', 'pooch', 'requests'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")

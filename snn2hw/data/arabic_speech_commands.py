@@ -21,12 +21,17 @@ from numpy.typing import NDArray
 from snn2hw.data import audio
 from snn2hw.data import features as feature
 from snn2hw.data.base import Dataset, check_split, find_data
+from snn2hw.data.download import folders, locate
+from snn2hw.data.sources import ARABIC
 from snn2hw.errors import DataError, FileFormatError
 
 SPLITS = ("train", "val", "test")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 FOLDER = "arabic_speech_commands"
-HOW = "copy it from github.com/abdulkaderghandoura/arabic-speech-commands-dataset"
+HOW = (
+    "copy it from github.com/abdulkaderghandoura/arabic-speech-commands-dataset or run"
+    " `snn2hw data arabic_speech_commands --download`"
+)
 WORDS = (
     "backward", "cancel", "close", "digit", "direction", "disable", "down", "eight", "enable",
     "enter", "five", "forward", "four", "left", "move", "next", "nine", "no", "ok", "one", "open",
@@ -40,6 +45,8 @@ def load(
     words: str | Sequence[str] = "digits",
     features: str = "log_mel",
     dt_s: float = audio.DT_S,
+    *,
+    download: bool = False,
 ) -> Dataset:
     """Load words of a split as features, standardised by the training clips of the same words.
 
@@ -49,6 +56,7 @@ def load(
             the labels.
         features: "log_mel" or "log_mel_deltas", as `snn2hw.data.features` defines them.
         dt_s: 0.02, or 0.01 for twice the steps.
+        download: get the data from the network if they are not at hand.
 
     Returns:
         Dataset with x float32 (clips, 50 or 100, 40), with deltas (clips, 50 or 100, 3, 40),
@@ -62,17 +70,19 @@ def load(
     """
     check_split(split, SPLITS, FOLDER)
     classes = _classes(words)
-    root = find_data(FOLDER, HOW)
+    root = _root(download)
     reference, _ = _list_clips(root, "train", classes)
     files, labels = _list_clips(root, split, classes)
+    computed = feature.load(files, reference, features, dt_s)
     return Dataset(
         name=f"{FOLDER}/{words if isinstance(words, str) else 'words'}/{split}",
-        x=feature.load(files, reference, features, dt_s),
+        x=computed.x,
         y=labels,
         classes=classes,
         dt_s=dt_s,
         speaker=_speakers(files),
         take=_takes(files),
+        notes=computed.notes,
     )
 
 
@@ -99,7 +109,7 @@ def load_digits_with_deltas(split: str) -> Dataset:
         MissingDependencyError: the [audio] extra is not installed.
     """
     check_split(split, SPLITS, FOLDER)
-    root = find_data(FOLDER, HOW)
+    root = _root()
     files, labels = _list_clips(root, split, DIGITS)
     return Dataset(
         name=f"{FOLDER}/digits_with_deltas/{split}",
@@ -110,6 +120,16 @@ def load_digits_with_deltas(split: str) -> Dataset:
         speaker=_speakers(files),
         take=_takes(files),
     )
+
+
+def _root(download: bool = False) -> Path:
+    """Return where the data are: in $SNN2HW_DATA, or where a download without it went."""
+    if download:
+        return locate(ARABIC, "train.csv", download=True)
+    *own, cache = folders(FOLDER)
+    if (cache / "train.csv").is_file() and not any(place.is_dir() for place in own):
+        return cache
+    return find_data(FOLDER, HOW)
 
 
 def _speakers(files: list[Path]) -> NDArray[np.str_]:

@@ -19,6 +19,8 @@ It needs librosa and soundfile, the extra ``[audio]``, which are imported on fir
 from __future__ import annotations
 
 import importlib
+from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,33 +49,90 @@ DELTA_DT_S = HOP_SAMPLES / RATE_HZ
 DELTA_ORDERS = 3
 
 
-def read_clip(path: Path) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Cut:
+    """A piece of a longer recording: its file, and first sample and samples at the file's rate."""
+
+    path: Path
+    start: int
+    samples: int
+
+
+def read_clip(source: Path | Cut, repairs: Counter[str] | None = None) -> NDArray[np.float32]:
     """Read a clip, mixed to one channel, at 8 kHz, cut or padded at its end to one second.
 
     Args:
-        path: a file that libsndfile reads (.flac, .wav), of any sampling rate.
+        source: a file that libsndfile reads (.flac, .wav), of any sampling rate, or a part of one.
+        repairs: counts what was done to the clip, by what it was.
 
     Returns:
-        (8000,) float32, full scale at 1.
+        (8000,) float32, full scale at 1; all zero where the recording is.
 
     Raises:
         MissingDependencyError: the [audio] extra is not installed.
-        FileFormatError: the file is not audio.
+        DataError: there is no such file.
+        FileFormatError: the file is not audio, holds no samples, or a sample is not finite.
     """
     soundfile = _import("soundfile")
+    part = source if isinstance(source, Cut) else Cut(source, 0, -1)
+    path = part.path
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
+        samples, rate = soundfile.read(
+            path, part.samples, part.start, dtype="float32", always_2d=True
+        )
+    except (soundfile.LibsndfileError, RuntimeError) as error:
         raise FileFormatError(f"{path}: cannot be read as audio ({error})") from error
+    if _is_torn(path):
+        raise FileFormatError(f"{path}: is shorter than its header says, get it anew")
+    if not len(samples):
+        raise FileFormatError(f"{path}: holds no samples, leave it out or get it anew")
+    finite = np.isfinite(samples).all(1)
+    if not finite.all():
+        raise FileFormatError(
+            f"{path}: sample {int(np.argmin(finite))} is not a finite number, mend or leave it out"
+        )
+    done: list[str] = []
+    if samples.shape[1] > 1:
+        done.append(f"mixed from {samples.shape[1]} channels to one")
     signal = samples.mean(1)
     if rate != RATE_HZ:
+        done.append(f"resampled from {rate} to {RATE_HZ} Hz")
         # the same resampler as that of the 8 kHz copies of Arabic Speech Commands
         signal = _import("librosa").resample(
             signal, orig_sr=rate, target_sr=RATE_HZ, res_type="polyphase"
         )
+    if len(signal) < CLIP_SAMPLES:
+        done.append("padded with silence to 1 s")
+    elif len(signal) > CLIP_SAMPLES:
+        done.append("cut to 1 s")
     clip = np.zeros(CLIP_SAMPLES, dtype=np.float32)
     clip[: len(signal)] = signal[:CLIP_SAMPLES]
+    if not clip.any():
+        done.append("silent, and kept so")
+    if repairs is not None:
+        repairs.update(done)
     return clip
+
+
+def _is_torn(path: Path) -> bool:
+    """Return whether a .wav ends before its header says; libsndfile reads what there is."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    size = int.from_bytes(head[4:8], "little")
+    # 0 and all ones: written by a program that did not know the length yet
+    return head[:4] == b"RIFF" and 0 < size < 0xFFFFFFFF and path.stat().st_size < size + 8
+
+
+def length(path: Path) -> tuple[int, int]:
+    """Return the samples and the sampling rate, in Hz, of a recording; raises as `read_clip`."""
+    soundfile = _import("soundfile")
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise FileFormatError(f"{path}: cannot be read as audio ({error})") from error
+    return info.frames, info.samplerate
 
 
 def log_mel(clip: NDArray[np.floating], dt_s: float = DT_S) -> NDArray[np.float32]:

@@ -1,0 +1,153 @@
+"""Spiking Heidelberg Digits: spoken digits, English and German, as spikes in 700 channels.
+
+20 classes, 12 speakers; 8156 training and 2264 test utterances (an older release has 8332 and
+2088), speakers 4 and 5 in the test alone. CC BY 4.0; Cramer et al. 2022, doi
+10.1109/TNNLS.2020.3044364; zenkelab.org/resources/spiking-heidelberg-datasets-shd. There is no
+official validation split, so one is taken from the training utterances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn2hw.data import binning as bins
+from snn2hw.data.base import Dataset, check_split
+from snn2hw.data.download import locate
+from snn2hw.data.events import CHANNELS, Labels, read_events, read_labels
+from snn2hw.data.sources import SHD, Source
+from snn2hw.errors import DataError, FileFormatError
+
+SPLITS = ("train", "val", "test")
+COUNTS = {"shd_train.h5": 8156, "shd_test.h5": 2264}
+OLDER = {"shd_train.h5": 8332, "shd_test.h5": 2088}
+GPN_STEPS = 20
+COMMON_STEPS = 100
+WINDOW_S = {"gpn": 1.0, "digitize": 1.4, "floor": 1.4}
+
+
+def load(
+    split: str,
+    binning: str = "gpn",
+    steps: int | None = None,
+    window_s: float | None = None,
+    validation: float | Sequence[int] = 0.15,
+    seed: int = 0,
+    *,
+    download: bool = False,
+) -> Dataset:
+    """Load a split as counts of spikes in steps.
+
+    Args:
+        split: "train", "val" or "test".
+        binning: "gpn", "digitize" or "floor", see `snn2hw.data.binning`.
+        steps: how many; None: 20 for "gpn", else 100.
+        window_s: what they cover, in seconds; None: 1.0 for "gpn", else 1.4.
+        validation: the part of each class of the training utterances that is kept for "val"
+            (GPN's authors: 0.15), or the speakers kept for it, as [3, 8]; 0: none.
+        seed: which utterances a fraction takes.
+        download: get the data (170 MB) from the network if they are not at hand.
+
+    Returns:
+        Dataset with x uint8, or uint16 where a count is above 255, (utterances, steps, 700);
+        dt_s the step of the binning; speaker a number as text. Memory: utterances * steps * 700
+        bytes, 160 MB of training data at 20 steps.
+
+    Raises:
+        DataError: an argument out of its range, or the data are not at hand.
+        FileFormatError: a file that is damaged, or has another number of utterances.
+    """
+    check_split(split, SPLITS, "shd")
+    name = "shd_test.h5" if split == "test" else "shd_train.h5"
+    path = locate(SHD, name, download=download) / name
+    labels = read_labels(path)
+    notes = check_count(path, len(labels.y), COUNTS[name], OLDER[name])
+    chosen = None
+    if split != "test":
+        held = _validation(labels, validation, seed)
+        chosen = held if split == "val" else ~held
+    default = GPN_STEPS if binning == "gpn" else COMMON_STEPS
+    data = load_file(path, SHD, split, labels, chosen, binning, steps or default, window_s)
+    return replace(data, notes=(*data.notes, *notes))
+
+
+def load_file(
+    path: Path,
+    source: Source,
+    split: str,
+    labels: Labels,
+    chosen: NDArray[np.bool_] | None,
+    binning: str,
+    steps: int,
+    window_s: float | None,
+) -> Dataset:
+    """Count the spikes of the chosen samples of a file; None: of all. Raises what `load` does."""
+    window = WINDOW_S.get(binning, 1.0) if window_s is None else window_s
+    dt_s = bins.step_s(binning, steps, window)
+    kept = np.ones(len(labels.y), dtype=bool) if chosen is None else chosen
+    x = np.zeros((int(kept.sum()), steps, CHANNELS), dtype=np.uint8)
+    seen = written = lost = spikes = 0
+    for events in read_events(path):
+        here = kept[seen : seen + events.samples]
+        counts = bins.bin_events(events, binning, steps, window)[here]
+        if counts.max(initial=0) > np.iinfo(x.dtype).max:
+            x = x.astype(np.uint16)
+        x[written : written + len(counts)] = counts
+        spikes += int(here[events.sample].sum())
+        lost -= int(counts.sum())
+        seen += events.samples
+        written += len(counts)
+    lost += spikes
+    said = f"{lost} of {spikes} spikes ({100 * lost / max(spikes, 1):.2f} %) fall outside the"
+    notes = (f"{said} {steps} steps of binning {binning!r}",) if lost else ()
+    return Dataset(
+        name=f"{source.name}/{split}",
+        x=x,
+        y=labels.y[kept],
+        classes=labels.classes,
+        dt_s=dt_s,
+        speaker=None if labels.speaker is None else labels.speaker[kept],
+        notes=(*labels.notes, *notes),
+    )
+
+
+def check_count(
+    path: Path, found: int, published: int, older: int | None = None
+) -> tuple[str, ...]:
+    """Return notes on the number of samples; raise FileFormatError unless it is a published one."""
+    if found == published:
+        return ()
+    if found == older:
+        return (f"{path.name} is the older release: {older} utterances, not {published}",)
+    raise FileFormatError(
+        f"{path}: has {found} utterances and the published file {published}, it is another set or"
+        " damaged: get it anew"
+    )
+
+
+def _validation(labels: Labels, validation: float | Sequence[int], seed: int) -> NDArray[np.bool_]:
+    """Return which training utterances are for validation."""
+    if not isinstance(validation, int | float):
+        who = np.zeros(0, np.str_) if labels.speaker is None else labels.speaker
+        there = sorted({int(speaker) for speaker in who})
+        if not validation or not set(validation) < set(there):
+            raise DataError(
+                f"shd: validation speakers {list(validation)} are not some of those of the"
+                f" training utterances, {there}; give some of them, or a fraction"
+            )
+        return np.isin(who, [str(speaker) for speaker in validation])
+    if not 0 <= validation < 1:
+        raise DataError(
+            f"shd: validation is {validation}, give a fraction from 0 to below 1 or speakers"
+        )
+    held = np.zeros(len(labels.y), dtype=bool)
+    rng = np.random.default_rng(seed)
+    for label in range(len(labels.classes)):
+        members = rng.permutation(np.flatnonzero(labels.y == label))
+        # their rounding: the training part is rounded up
+        held[members[int(np.ceil(round(len(members) * (1 - validation), 9))) :]] = True
+    return held
