@@ -184,33 +184,35 @@ def digits():
 
 
 def test_free_spoken_digits(digits):
-    data = {split: fsd.load(split) for split in fsd.SPLITS}
-    assert {split: d.x.shape for split, d in data.items()} == {
-        "train": (2400, 50, 40),
-        "val": (300, 50, 40),
-        "test": (300, 50, 40),
-    }
-    assert set(data["test"].take) == set(range(5))
-    assert set(data["val"].take) == set(range(5, 10))
-    assert set(data["train"].take) == set(range(10, 50))
-    for d in data.values():
-        assert set(d.speaker) == {"george", "jackson", "lucas", "nicolas", "theo", "yweweler"}
-        assert len(set(np.bincount(d.y))) == 1
-    # the data carry 2980 clips under a second and 20 above, counted with soundfile.info
-    cut = [n for d in data.values() for n in d.notes if "cut to 1 s" in n]
-    assert sum(int(note.split()[0]) for note in cut) == 20
-
-
-def test_a_speaker_left_out(digits):
     clips, notes = fsd._list(digits / "recordings")
     assert len(clips) == 3000
     assert notes == ()
-    test = fsd.load("test", speaker="theo", features="log_mel", validation_takes=48)
+    parts = fsd._split(clips, None, 5)
+    assert {split: len(part) for split, part in parts.items()} == {
+        "train": 2400,
+        "val": 300,
+        "test": 300,
+    }
+    takes = {split: {take for *_, take in part} for split, part in parts.items()}
+    assert takes == {"train": set(range(10, 50)), "val": set(range(5, 10)), "test": set(range(5))}
+    for part in parts.values():
+        who = {name for _, _, name, _ in part}
+        assert who == {"george", "jackson", "lucas", "nicolas", "theo", "yweweler"}
+        assert len(set(np.bincount([digit for _, digit, _, _ in part]))) == 1
+    # upstream's own training set, 45 takes
+    assert len(fsd._split(clips, None, 0)["train"]) == 2700
+
+
+def test_a_speaker_left_out(digits):
+    test = fsd.load("test", speaker="theo", validation_takes=48)
+    assert test.x.shape == (500, 50, 40)
     assert set(test.speaker) == {"theo"}
     assert np.bincount(test.y).tolist() == [50] * 10
     train = fsd.load("train", speaker="theo", validation_takes=48)
     assert len(train) == 5 * 2 * 10
     assert "theo" not in set(train.speaker)
+    assert set(train.take) == {48, 49}
+    assert any("padded with silence to 1 s" in note for note in test.notes)
     with pytest.raises(DataError, match="no speaker 'thea', give one of george, jackson, lucas"):
         fsd.load("test", speaker="thea")
     with pytest.raises(DataError, match="45 takes for validation leave no clip for 'train'"):

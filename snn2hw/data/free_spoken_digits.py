@@ -25,6 +25,9 @@ FOLDER = "recordings"
 COUNT = 3000
 TEST_TAKES = 5
 
+Clip = tuple[Path, int, str, int]
+"""Path, digit, speaker, take."""
+
 
 def load(
     split: str,
@@ -58,21 +61,7 @@ def load(
     """
     check_split(split, SPLITS, SOURCE.name)
     clips, notes = _list(locate(SOURCE, FOLDER, download=download) / FOLDER)
-    who = sorted({name for _, _, name, _ in clips})
-    if speaker is not None and speaker not in who:
-        raise DataError(
-            f"{SOURCE.name}: there is no speaker {speaker!r}, give one of {', '.join(who)}"
-        )
-    if not isinstance(validation_takes, int) or validation_takes < 0:
-        raise DataError(f"{SOURCE.name}: validation_takes is {validation_takes!r}, give 0 or more")
-    first = TEST_TAKES if speaker is None else 0
-
-    def part(name: str, take: int) -> str:
-        if name == speaker or (speaker is None and take < TEST_TAKES):
-            return "test"
-        return "val" if take < first + validation_takes else "train"
-
-    of = {s: [clip for clip in clips if part(clip[2], clip[3]) == s] for s in SPLITS}
+    of = _split(clips, speaker, validation_takes)
     chosen = of[split]
     if not chosen or not of["train"]:
         raise DataError(
@@ -92,7 +81,25 @@ def load(
     )
 
 
-def _list(folder: Path) -> tuple[list[tuple[Path, int, str, int]], tuple[str, ...]]:
+def _split(clips: list[Clip], speaker: str | None, validation_takes: int) -> dict[str, list[Clip]]:
+    who = sorted({name for _, _, name, _ in clips})
+    if speaker is not None and speaker not in who:
+        raise DataError(
+            f"{SOURCE.name}: there is no speaker {speaker!r}, give one of {', '.join(who)}"
+        )
+    if not isinstance(validation_takes, int) or validation_takes < 0:
+        raise DataError(f"{SOURCE.name}: validation_takes is {validation_takes!r}, give 0 or more")
+    first = TEST_TAKES if speaker is None else 0
+
+    def part(name: str, take: int) -> str:
+        if name == speaker or (speaker is None and take < TEST_TAKES):
+            return "test"
+        return "val" if take < first + validation_takes else "train"
+
+    return {which: [c for c in clips if part(c[2], c[3]) == which] for which in SPLITS}
+
+
+def _list(folder: Path) -> tuple[list[Clip], tuple[str, ...]]:
     """Return path, digit, speaker and take of every clip, in the order of the names."""
     clips = []
     for path in sorted(folder.glob("*")):
