@@ -169,6 +169,10 @@ def float_step(
 
     def sigma(name: str) -> FloatArray:
         a = inputs[name] + inputs[f"{name}_rec"] + params[f"{name}_bias"]
+        argument: object = a
+        if not isinstance(argument, np.ndarray | np.generic):
+            # The energy model's numbers, which count what a circuit would do.
+            return np.asarray(0.5 * (1.0 + np.tanh(0.5 * a)))
         # Exact to the last bits where it is all but 0, too: a threshold there meets an h as small.
         small = np.exp(-np.abs(a))
         return np.asarray(np.where(a < 0, small, 1.0) / (1.0 + small))
