@@ -9,7 +9,7 @@ SOURCES := snn2hw converters targets
 TOOLS := snntorch norse sinabs spikingjelly neurobench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo learn test test-tools bench bench-learning support lint format types wheel digits clean
+.PHONY: help demo learn test test-tools bench bench-learning bench-speech support lint format types wheel digits clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: $(INSTALLED)  ## figures of the README: speed against Lava; JSON in bench
 
 bench-learning: $(INSTALLED)  ## e-prop on speech, three seeds, all arithmetics: about a quarter of an hour (needs SNN2HW_DATA)
 	$(BIN)/python benchmarks/eprop_speech.py
+
+bench-speech: $(INSTALLED)  ## docs/speech.md: the field's networks on digits and 40 words (needs SNN2HW_DATA)
+	$(BIN)/python benchmarks/speech.py
 
 support: $(INSTALLED)  ## docs/support.md anew, from the conformance suite
 	$(BIN)/python tests/support_table.py

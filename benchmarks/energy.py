@@ -212,18 +212,24 @@ def equally_accurate(
     return trained(case, net, run, "gru", min(fit)) if fit else None
 
 
-def counted(net: FixedPointNetwork, run: Run, same: list[Baseline]) -> dict[str, float]:
-    """Multiplications of an inference: by Ponghiran and Roy's formula where all layers are of one
-    width, which it takes for granted, and those that the run itself did."""
-    signal, hidden, outputs = sizes(net, run)
-    steps, activity = run.activity.steps, run.activity
-    found = {
+def own_multiplications(net: FixedPointNetwork, run: Run) -> dict[str, float]:
+    """Those that the run itself did, an inference: with graded messages, and in neuron steps."""
+    activity = run.activity
+    return {
         "messages": activity.macs / activity.samples,
         "neurons": sum(
             float(activity.layer(layer.name).updates.mean()) * operations(layer.model)["multiplies"]
             for layer in net.layers
         ),
     }
+
+
+def counted(net: FixedPointNetwork, run: Run, same: list[Baseline]) -> dict[str, float]:
+    """Multiplications of an inference: by Ponghiran and Roy's formula where all layers are of one
+    width, which it takes for granted, and those that the run itself did."""
+    signal, hidden, outputs = sizes(net, run)
+    steps, activity = run.activity.steps, run.activity
+    found = own_multiplications(net, run)
     if len(set(hidden)) > 1:
         return found
     fired = [

@@ -109,7 +109,7 @@ def _networks(results: Sequence[Result]) -> str:
         )
         rows.append(
             (
-                r.case.name, r.case.about, r.shape, str(r.steps), _percent(r.accuracy),
+                r.case.name, r.case.about, r.shape, str(r.steps), percent(r.accuracy),
                 f"{cost.rate:.3f}", _joules(cost.counted_j), shares, _joules(cost.silent_j),
                 ", ".join(
                     rival.baseline.kind.upper()
@@ -127,7 +127,7 @@ def _rivals(result: Result) -> str:
         "dense / this", "sparse / this", "break-even, dense", "break-even, sparse",
     )  # fmt: skip
     cost = result.cost
-    ours = ("**this**", result.shape, _percent(result.accuracy), "", "", "",
+    ours = ("**this**", result.shape, percent(result.accuracy), "", "", "",
             f"**{_joules(cost.counted_j)}**", "", "1", "", "")  # fmt: skip
     rows = [ours, *_pairs(result.same, "")]
     if result.equal is not None:
@@ -143,7 +143,7 @@ def _pairs(comparison: Comparison, remark: str) -> list[tuple[str, ...]]:
     return [
         (
             dense.baseline.kind.upper() + remark, dense.baseline.shape,
-            _percent(dense.baseline.accuracy), f"{dense.baseline.weights:,}",
+            percent(dense.baseline.accuracy), f"{dense.baseline.weights:,}",
             f"{dense.baseline.macs:,}", _joules(dense.bill.priced_j), _joules(sparse.bill.priced_j),
             f"{dense.ratio:.3g}", f"{sparse.ratio:.3g}", dense.verdict, sparse.verdict,
         )
@@ -197,5 +197,5 @@ def _joules(energy_j: float) -> str:
     return f"{energy_j * scale:#.3g} {unit}".replace(". ", " ")
 
 
-def _percent(fraction: float | None) -> str:
+def percent(fraction: float | None) -> str:
     return "" if fraction is None else f"{fraction:.1%}"

@@ -50,7 +50,7 @@ def svg(comparisons: dict[str, tuple[SpikeCost, Comparison]]) -> str:
 def _panel(name: str, cost: SpikeCost, comparison: Comparison, x0: float, y0: float) -> list[str]:
     energies = [r.bill.priced_j for r in comparison.rivals] + [cost.silent_j, cost.at(1)]
     panel = Panel(x0, y0, min(energies) / 1.3, max(energies) * 1.3)
-    parts = [_text(x0 + LEFT, y0 + 18, name, weight="bold")]
+    parts = [text(x0 + LEFT, y0 + 18, name, weight="bold")]
     parts += _axes(panel)
     labels = []
     for rival in comparison.rivals:
@@ -71,8 +71,8 @@ def _panel(name: str, cost: SpikeCost, comparison: Comparison, x0: float, y0: fl
     x, y = panel.x(cost.rate), panel.y(cost.counted_j)
     parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{OURS}"/>')
     labels.append((panel.y(cost.at(1)), "this network", OURS))
-    for at, label, color in _spread(labels):
-        parts.append(_text(panel.x(1) + 5, at + 4, label, color=color, size=10))
+    for at, label, color in spread(labels):
+        parts.append(text(panel.x(1) + 5, at + 4, label, color=color, size=10))
     return parts
 
 
@@ -83,20 +83,20 @@ def _axes(panel: Panel) -> list[str]:
         'fill="none" stroke="#555"/>'
     ]
     for rate in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(_text(panel.x(rate), bottom + 14, f"{rate:g}", anchor="middle"))
+        parts.append(text(panel.x(rate), bottom + 14, f"{rate:g}", anchor="middle"))
     middle = panel.x(0.5)
-    parts.append(_text(middle, bottom + 30, "spikes per neuron and step", anchor="middle"))
+    parts.append(text(middle, bottom + 30, "spikes per neuron and step", anchor="middle"))
     for power in range(
         math.ceil(math.log10(panel.low_j)), math.floor(math.log10(panel.high_j)) + 1
     ):
         y = panel.y(10.0**power)
         parts.append(f'<path d="M{panel.x(0) - 4} {y:.1f}h4" stroke="#555"/>')
         label = f"{10.0 ** (power + 6):g} µJ" if power < -3 else f"{10.0 ** (power + 3):g} mJ"
-        parts.append(_text(panel.x(0) - 6, y + 4, label, anchor="end"))
+        parts.append(text(panel.x(0) - 6, y + 4, label, anchor="end"))
     return parts
 
 
-def _spread(labels: list[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
+def spread(labels: list[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
     """The labels with places far enough apart to be read."""
     spread: list[tuple[float, str, str]] = []
     for y, label, color in sorted(labels):
@@ -105,7 +105,7 @@ def _spread(labels: list[tuple[float, str, str]]) -> list[tuple[float, str, str]
     return spread
 
 
-def _text(
+def text(
     x: float,
     y: float,
     words: str,
