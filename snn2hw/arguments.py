@@ -16,6 +16,7 @@ Limit = tuple[Callable[[Any], bool], str]
 
 ABOVE_ZERO: dict[str, Limit] = {"limit": (lambda value: value > 0, "a number above 0")}
 NOT_NEGATIVE: dict[str, Limit] = {"limit": (lambda value: value >= 0, "0 or more")}
+FRACTION: dict[str, Limit] = {"limit": (lambda value: 0 <= value < 1, "a number from 0 to below 1")}
 COUNT: dict[str, Limit] = {"limit": (lambda value: value >= 1, "a whole number of at least 1")}
 
 

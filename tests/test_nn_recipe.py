@@ -196,3 +196,33 @@ def test_augment_leaves_differences_as_loud_as_they_were():
     assert torch.equal(varied(x[:, :, 0], **how), together[:, :, 0])
     still = {**how, "loudness": 0.0}
     assert torch.equal(varied(x[:, :, 1], **still), together[:, :, 1])
+
+
+def test_augment_stretches_time_around_the_middle_and_warps_frequency_from_the_lowest():
+    steps, bands = 21, 12
+    ramp = torch.arange(steps, dtype=torch.float32)[None, :, None] / 10 - 1
+    slow = Augment(stretch=0.5)(ramp.expand(200, steps, bands).contiguous())
+    assert torch.allclose(slow[:, 10], torch.zeros(200, bands), atol=1e-6)  # the middle stays
+    pace = slow[:, 11, 0] * 10  # of the ramp, at its middle
+    assert pace.min() > 0.5
+    assert pace.max() < 1.5
+    assert pace.std() == pytest.approx(1 / 12**0.5, rel=0.15)  # uniform over a width of 1
+    wanted = (ramp[:, :, 0] * pace[:, None]).clamp(-1, 1)
+    assert torch.allclose(slow[:, :, 3], wanted, atol=1e-5)  # beyond the ends, the end's value
+    tones = (torch.arange(bands, dtype=torch.float32) / 10).expand(200, steps, bands)
+    warped = Augment(warp=0.2)(tones.contiguous())
+    assert torch.equal(warped[:, :, 0], tones[:, :, 0])
+    by = warped[:, 4, 5] / 0.5
+    assert 0.79 < by.min() < 0.85
+    assert 1.15 < by.max() < 1.21
+    assert torch.allclose(warped[:, 4, 9], (0.9 * by).clamp(max=1.1), atol=1e-5)
+
+
+def test_augment_tilts_the_bands_of_the_features_alone():
+    x = torch.zeros(300, 4, 3, 11)
+    tilted = Augment(tilt=0.3)(x)
+    assert torch.equal(tilted[:, :, 1:], x[:, :, 1:])
+    ends = tilted[:, 0, 0, 10]
+    assert ends.std() == pytest.approx(0.3, rel=0.15)
+    line = torch.linspace(-1, 1, 11) * ends[:, None]
+    assert torch.allclose(tilted[:, 2, 0], line, atol=1e-6)

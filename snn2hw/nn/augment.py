@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from snn2hw.arguments import ABOVE_ZERO, NOT_NEGATIVE, check_limits
+from snn2hw.arguments import ABOVE_ZERO, FRACTION, NOT_NEGATIVE, check_limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,14 @@ class Augment:
     what the features are limited to; then up to `hidden_bands` neighbouring bands and
     `hidden_steps` neighbouring steps are set to 0, the mean of standardised features. Where a step
     is (deltas, bands), all deltas move alike, and the first alone becomes louder: the differences
-    in time of a constant are 0. Last, every value gets a normal number of its own of standard
+    in time of a constant are 0; `tilt` does the same with a straight line over the bands, -1 at the
+    lowest to 1 at the highest. Last, every value gets a normal number of its own of standard
     deviation `noise`.
+
+    `stretch` and `warp` come first: time runs by a factor of 1 - stretch to 1 + stretch around the
+    clip's middle, frequency by 1 - warp to 1 + warp around the lowest band, between two steps or
+    bands on a straight line. Warped frequency stands for a longer or shorter vocal tract (Jaitly
+    and Hinton 2013), hidden bands and steps are SpecAugment's (Park et al. 2019).
 
     All numbers come from torch's global random state on the CPU.
 
@@ -30,6 +36,9 @@ class Augment:
         hidden_bands: bands, at most.
         hidden_steps: steps of time, at most.
         noise: standard deviation, in the features' units.
+        stretch: share of the clip's length.
+        warp: share of a band's number.
+        tilt: standard deviation, in the features' units at the ends.
         limit: magnitude to which the features were limited.
     """
 
@@ -39,6 +48,9 @@ class Augment:
     hidden_bands: int = field(default=0, metadata=NOT_NEGATIVE)
     hidden_steps: int = field(default=0, metadata=NOT_NEGATIVE)
     noise: float = field(default=0.0, metadata=NOT_NEGATIVE)
+    stretch: float = field(default=0.0, metadata=FRACTION)
+    warp: float = field(default=0.0, metadata=FRACTION)
+    tilt: float = field(default=0.0, metadata=NOT_NEGATIVE)
     limit: float = field(default=4.0, metadata=ABOVE_ZERO)
 
     def __post_init__(self) -> None:
@@ -54,6 +66,10 @@ class Augment:
         """
         batch, steps, bands = x.shape[0], x.shape[1], x.shape[-1]
         parts = x.reshape(batch, steps, -1, bands)
+        if self.stretch:
+            parts = _resample(parts, self.stretch, 1, (steps - 1) / 2)
+        if self.warp:
+            parts = _resample(parts, self.warp, 3, 0.0)
         later = torch.randint(-self.shift_steps, self.shift_steps + 1, (batch, 1))
         higher = torch.randint(-self.shift_bands, self.shift_bands + 1, (batch, 1))
         step = (torch.arange(steps) - later).clamp(0, steps - 1)
@@ -62,6 +78,10 @@ class Augment:
         moved = moved.gather(3, band[:, None, None, :].expand_as(parts))
         louder = torch.zeros(batch, 1, parts.shape[2], 1)
         louder[:, 0, 0] = self.loudness * torch.randn(batch, 1)
+        if self.tilt:
+            slope = torch.linspace(-1, 1, bands) * (self.tilt * torch.randn(batch, 1))
+            louder = louder.repeat(1, 1, 1, bands)
+            louder[:, 0, 0] += slope
         moved = (moved + louder).clamp(-self.limit, self.limit)
         moved = moved * ~_some(batch, bands, self.hidden_bands)[:, None, None, :]
         if self.hidden_steps:
@@ -69,6 +89,21 @@ class Augment:
         if self.noise:
             moved = moved + self.noise * torch.randn(moved.shape)
         return moved.reshape(x.shape)
+
+
+def _resample(x: torch.Tensor, most: float, axis: int, fixed: float) -> torch.Tensor:
+    """Read each row of x (batch, ...) along an axis at another pace, up to 1 +- `most`.
+
+    What lies beyond the ends is the end's value; `fixed` is the place that does not move.
+    """
+    size = x.shape[axis]
+    pace = 1 + most * (2 * torch.rand(len(x), 1) - 1)
+    place = ((torch.arange(size) - fixed) * pace + fixed).clamp(0, size - 1)
+    below = place.long().clamp(max=max(0, size - 2))
+    shape = [len(x), *(size if k == axis else 1 for k in range(1, x.ndim))]
+    index, share = below.reshape(shape).expand_as(x), (place - below).reshape(shape)
+    above = (index + 1).clamp(max=size - 1)
+    return torch.lerp(x.gather(axis, index), x.gather(axis, above), share.expand_as(x))
 
 
 def _some(batch: int, size: int, most: int) -> torch.Tensor:

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from snn2hw.arguments import ABOVE_ZERO, COUNT, NOT_NEGATIVE, FieldError, check_limits
+from snn2hw.arguments import ABOVE_ZERO, COUNT, FRACTION, NOT_NEGATIVE, FieldError, check_limits
 from snn2hw.nn.augment import Augment
 
 Scheduler: TypeAlias = LRScheduler | ReduceLROnPlateau
 
-FRACTION = {"limit": (lambda value: 0 <= value < 1, "a number from 0 to below 1")}
+
 FACTOR = {"limit": (lambda value: 0 < value <= 1, "a number above 0, up to 1")}
 
 
