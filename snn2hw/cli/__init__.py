@@ -17,6 +17,7 @@ from snn2hw.cli import (
     compare,
     demo,
     doctor,
+    encode,
     energy,
     info,
     learn,
@@ -43,6 +44,7 @@ COMMANDS = {
     "learn": learn,
     "energy": energy,
     "report": report,
+    "encode": encode,
     "demo": demo,
     "doctor": doctor,
 }

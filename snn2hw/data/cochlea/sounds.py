@@ -1,0 +1,186 @@
+"""Which sounds there are, what is said in them and by whom, and their samples."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A file of sound.
+
+    Attributes:
+        path: where it lies.
+        name: what it is called within its folder or list; its random numbers follow from it.
+        word: what is said; None: not known.
+        speaker: who says it; None: not known.
+    """
+
+    path: Path
+    name: str
+    word: str | None = None
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about itself: samples of each channel, sampling rate, channels."""
+
+    samples: int
+    rate_hz: int
+    channels: int
+
+
+def find_sounds(sources: Sequence[Path], words: Sequence[str] | None = None) -> list[Sound]:
+    """List sounds, sorted by name within each source.
+
+    A source is a file of sound; a folder, all of whose sounds are taken but for those in folders
+    that begin with "_" or "."; or a list, a .csv with the columns file (from its own folder; .wav
+    may stand for .flac) and, perhaps, class. What is said is the class, the name of the folder
+    where there are several, or else the first part of names like 7_jackson_32.flac; who says it,
+    the first or second part of names divided by "_".
+
+    Args:
+        sources: files, folders and lists.
+        words: only sounds of these.
+
+    Raises:
+        DataError: a source that is not there, no sound at all, or none of one of the words.
+        FileFormatError: a list without the column file.
+    """
+    sounds: list[Sound] = []
+    for source in sources:
+        if source.is_dir():
+            sounds += _in_folder(source)
+        elif source.suffix.lower() == ".csv":
+            sounds += _in_list(source)
+        elif source.is_file():
+            sounds.append(Sound(source, str(source)))
+        else:
+            raise DataError(f"{source}: no such file or folder")
+    if words is not None:
+        missing = [word for word in words if all(sound.word != word for sound in sounds)]
+        if missing:
+            raise DataError(f"no sound of the word {missing[0]!r}; name folders or classes")
+        sounds = [sound for sound in sounds if sound.word in words]
+    if not sounds:
+        names = " ".join(map(str, sources))
+        raise DataError(f"{names}: no sound in it; give {', '.join(SUFFIXES)} files")
+    return sounds
+
+
+def _in_folder(folder: Path) -> list[Sound]:
+    paths = sorted(
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+    paths = [p for p in paths if not any(part.startswith(("_", ".")) for part in p.parts)]
+    several = len({path.parent for path in paths}) > 1
+    parts = [path.stem.split("_") for path in paths]
+    named = not several and all(len(part) >= 3 for part in parts)
+    return [
+        Sound(
+            folder / path,
+            path.as_posix(),
+            path.parent.name if several else part[0] if named else None,
+            part[1] if named else part[0] if len(part) > 1 else None,
+        )
+        for path, part in zip(paths, parts, strict=True)
+    ]
+
+
+def _in_list(table: Path) -> list[Sound]:
+    try:
+        with table.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise DataError(f"{table}: cannot be read ({error.strerror})") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{table}: is not a table of text ({error})") from error
+    sounds = []
+    for number, row in enumerate(rows, 2):
+        name = row.get("file")
+        if not name:
+            raise FileFormatError(f"{table}: line {number} has no column file, give one")
+        path = table.parent / name
+        found = next((p for p in (path, path.with_suffix(".flac")) if p.is_file()), None)
+        if found is None:
+            raise DataError(f"{table}: line {number}: {path} is not there")
+        who = path.stem.split("_")
+        sounds.append(Sound(found, name, row.get("class"), who[0] if len(who) > 1 else None))
+    return sorted(sounds, key=lambda sound: sound.name)
+
+
+def read_header(path: Path) -> Header:
+    """Length, rate and channels, without the samples.
+
+    Raises:
+        FileFormatError: it is not sound.
+        MissingDependencyError: the [audio] extra is not installed.
+    """
+    soundfile = _soundfile()
+    try:
+        said = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _damaged(path, error) from error
+    return Header(said.frames, said.samplerate, said.channels)
+
+
+def read_samples(path: Path) -> tuple[NDArray[np.float64], int]:
+    """Samples, channels mixed to their mean, float64 (n,), and the sampling rate.
+
+    Raises:
+        FileFormatError: it is not sound, or ends before its header says.
+        MissingDependencyError: the [audio] extra is not installed.
+    """
+    soundfile = _soundfile()
+    _check_riff(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            samples = file.read(dtype="float64", always_2d=True)
+            wanted, rate_hz = file.frames, file.samplerate
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _damaged(path, error) from error
+    if len(samples) != wanted:
+        raise _damaged(path, f"{len(samples)} of {wanted} samples")
+    return samples.mean(1), int(rate_hz)
+
+
+def _check_riff(path: Path) -> None:
+    """Refuse a .wav that ends before it should, of which libsndfile takes what is there."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise _damaged(path, error.strerror) from error
+    if head[:4] == b"RIFF" and len(head) == 8:
+        said, size = int.from_bytes(head[4:], "little") + 8, path.stat().st_size
+        # programs that write into a pipe say the most that they can
+        if size < said < 1 << 32:
+            raise _damaged(path, f"{size} of {said} bytes")
+
+
+def _soundfile() -> Any:
+    try:
+        return importlib.import_module("soundfile")
+    except (ModuleNotFoundError, OSError) as error:
+        raise MissingDependencyError(
+            f"sounds need soundfile, not at hand ({error}): run pip install 'snn2hw[audio]'"
+        ) from error
+
+
+def _damaged(path: Path, reason: Any) -> FileFormatError:
+    return FileFormatError(f"{path}: cannot be read as audio ({reason}); replace or remove it")

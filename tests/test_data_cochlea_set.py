@@ -1,0 +1,226 @@
+"""Sets of sounds to files of spikes: layout, resuming, and sounds that are not as they should."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+
+from snn2hw.cli import main
+from snn2hw.data.cochlea import CochleaEncoder
+from snn2hw.data.cochlea.dataset import encode_set
+from snn2hw.data.cochlea.sounds import find_sounds, read_samples
+from snn2hw.data.files import load_data
+from snn2hw.errors import DataError, FileFormatError
+
+CHANNELS = 40
+
+
+def noise(seed, seconds=0.06, rate_hz=16000, channels=1):
+    rng = np.random.default_rng(seed)
+    return 0.1 * rng.normal(size=(round(seconds * rate_hz), channels))
+
+
+@pytest.fixture
+def words(tmp_path):
+    """Three words by two speakers, of different rates and lengths, in folders."""
+    folder = tmp_path / "words"
+    for k, word in enumerate(("up", "down", "left")):
+        (folder / word).mkdir(parents=True)
+        for speaker in ("ann", "bob"):
+            rate_hz = 8000 if word == "left" else 16000
+            path = folder / word / f"{speaker}_nohash_0.wav"
+            soundfile.write(path, noise(k, 0.05 + 0.02 * k, rate_hz), rate_hz, subtype="FLOAT")
+    (folder / "_background_noise_").mkdir()
+    soundfile.write(folder / "_background_noise_" / "hum.wav", noise(9), 16000)
+    return folder
+
+
+def rows(path):
+    with h5py.File(path) as file:
+        return [
+            (name, times.tolist(), units.tolist())
+            for name, times, units in zip(
+                file["extra/files"].asstr()[()],
+                file["spikes/times"],
+                file["spikes/units"],
+                strict=True,
+            )
+        ]
+
+
+def encode(folder, output, **kwargs):
+    encoder = CochleaEncoder(CHANNELS, seed=kwargs.pop("seed", 0))
+    return encode_set(find_sounds([folder]), output, encoder, **kwargs)
+
+
+def test_the_file_has_the_layout_of_shd_and_our_reader_takes_it(words, tmp_path):
+    path = tmp_path / "spikes.h5"
+    summary = encode(words, path)
+    assert (summary.sounds, summary.words) == (6, ("down", "left", "up"))
+    assert summary.rates_hz == {8000.0: 2, 16000.0: 4}
+    assert summary.inner_hz == {16000.0: 6}
+    with h5py.File(path) as file:
+        assert file["labels"][()].tolist() == [0, 0, 1, 1, 2, 2]
+        assert file["extra/keys"].asstr()[()].tolist() == ["down", "left", "up"]
+        assert file["extra/speaker"][()].tolist() == [0, 1] * 3
+        assert file["extra/meta_info/speaker"].asstr()[()].tolist() == ["ann", "bob"]
+        assert dict(file.attrs)["seed"] == 0
+    encoder = CochleaEncoder(CHANNELS)
+    x, y = load_data(path, (CHANNELS,), 0.01)
+    assert y.tolist() == [0, 0, 1, 1, 2, 2]
+    for k, (name, times, units) in enumerate(rows(path)):
+        spikes = encoder.encode(*read_samples(words / name), stream=name)
+        assert times == spikes.times.astype(np.float32).tolist()
+        assert units == spikes.units.tolist()
+        assert np.array_equal(x[k], spikes.counts(x.shape[1], 0.01))
+    assert x.sum() == summary.spikes > 100
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["spikes.h5", "words"]
+
+
+def test_threads_order_and_other_files_change_nothing(words, tmp_path):
+    one, two, less = tmp_path / "one.h5", tmp_path / "two.h5", tmp_path / "less.h5"
+    encode(words, one, jobs=1)
+    encode(words, two, jobs=3)
+    assert rows(one) == rows(two)
+    (words / "down" / "ann_nohash_0.wav").unlink()
+    encode(words, less)
+    assert rows(less) == rows(one)[1:]
+    encode(words, two, seed=1)
+    assert rows(two) != rows(less)
+
+
+def test_killed_work_goes_on_and_ends_as_if_it_had_not_been(words, tmp_path):
+    whole, path = tmp_path / "whole.h5", tmp_path / "spikes.h5"
+    encode(words, whole)
+
+    class KilledError(BaseException):
+        pass
+
+    def kill(done, total):
+        if done == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        encode(words, path, progress=kill)
+    assert not path.exists()
+    summary = encode(words, path)
+    assert 3 <= summary.resumed < 6
+    assert rows(path) == rows(whole)
+
+
+def test_parts_of_other_settings_or_of_changed_sounds_are_not_used(words, tmp_path):
+    path = tmp_path / "spikes.h5"
+    bad = words / "up" / "bob_nohash_0.wav"
+    good = bad.read_bytes()
+
+    def fail(seed):
+        bad.write_bytes(good[:-100])
+        with pytest.raises(FileFormatError, match=r"bob_nohash_0.wav: cannot be read as audio"):
+            encode(words, path, seed=seed)
+        bad.write_bytes(good)
+
+    fail(seed=4)
+    fail(seed=5)
+    assert encode(words, path, seed=4).resumed == 0
+    fail(seed=5)
+    soundfile.write(words / "up" / "ann_nohash_0.wav", noise(33), 16000, subtype="FLOAT")
+    # both of "left", which come first, and perhaps some after the one that failed
+    assert 2 <= encode(words, path, seed=5).resumed <= 4
+    assert encode(words, tmp_path / "anew.h5", seed=5).resumed == 0
+    assert rows(path) == rows(tmp_path / "anew.h5")
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_sound_that_breaks_off_is_refused_by_name(tmp_path, suffix):
+    path = tmp_path / f"half.{suffix}"
+    soundfile.write(path, noise(0, 2.0), 16000)
+    assert len(read_samples(path)[0]) == 32000
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(FileFormatError, match=rf"half.{suffix}: cannot be read as audio"):
+        read_samples(path)
+
+
+def test_names_and_lists_say_words_and_speakers(words, tmp_path):
+    flat = tmp_path / "recordings"
+    flat.mkdir()
+    for name in ("7_theo_1", "3_ann_0", "7_ann_12"):
+        soundfile.write(flat / f"{name}.flac", noise(1), 8000)
+    found = [(s.name, s.word, s.speaker) for s in find_sounds([flat])]
+    assert found == [
+        ("3_ann_0.flac", "3", "ann"),
+        ("7_ann_12.flac", "7", "ann"),
+        ("7_theo_1.flac", "7", "theo"),
+    ]
+    table = tmp_path / "val.csv"
+    table.write_text("file,class\nrecordings/7_theo_1.wav,seven\nwords/up/ann_nohash_0.wav,up\n")
+    listed = find_sounds([table])
+    assert [(s.word, s.path.suffix) for s in listed] == [("seven", ".flac"), ("up", ".wav")]
+    assert [s.word for s in find_sounds([table], ["up"])] == ["up"]
+    one = find_sounds([flat / "7_theo_1.flac"])
+    assert [(s.word, s.speaker) for s in one] == [(None, None)]
+    (flat / "hum.flac").write_bytes((flat / "7_theo_1.flac").read_bytes())
+    assert {s.word for s in find_sounds([flat])} == {None}
+
+
+def test_stereo_silence_and_other_rates_are_said(tmp_path, capsys):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    soundfile.write(folder / "a_x_0.wav", noise(0, channels=2), 44100, subtype="FLOAT")
+    soundfile.write(folder / "b_x_0.wav", np.zeros(3000), 11025)
+    path = tmp_path / "odd.h5"
+    arguments = ["encode", str(folder), "-o", str(path), "--channels", "30", "--jobs", "1"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "sampling rates: 11025 Hz (1), 44100 Hz (1)" in said
+    assert "the model ran at 16000 Hz (1), 44100 Hz (1)" in said
+    assert "mixed to their mean: a_x_0.wav" in said
+    assert "silent, spontaneous spikes alone: b_x_0.wav" in said
+    mixed, rate_hz = read_samples(folder / "a_x_0.wav")
+    np.testing.assert_allclose(mixed, noise(0, channels=2).mean(1), atol=1e-7)
+    spikes = CochleaEncoder(30).encode(mixed, rate_hz, "a_x_0.wav")
+    assert rows(path)[0][2] == spikes.units.tolist()
+    assert main([*arguments, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["silent"] == ["b_x_0.wav"]
+    assert answer["spikes"] > len(spikes)
+
+
+def test_command_line_gives_one_line_of_error(words, tmp_path, capsys):
+    path = tmp_path / "spikes.h5"
+
+    def said(*arguments):
+        status = main(["encode", *map(str, arguments), "-o", str(path), "--channels", "20"])
+        lines = capsys.readouterr().err.splitlines()
+        assert status == 2
+        assert not path.exists()
+        assert len(lines) == 1
+        return lines[0]
+
+    assert "nowhere: no such file or folder" in said(tmp_path / "nowhere")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no sound in it" in said(empty)
+    assert "no sound of the word 'right'" in said(words, "--words", "up,right")
+    assert "two sounds are called" in said(words, words)
+    foreign = tmp_path / "foreign.wav"
+    foreign.write_text("this is no sound")
+    assert "foreign.wav: cannot be read as audio" in said(foreign)
+    short = tmp_path / "short.wav"
+    soundfile.write(short, noise(0)[:100], 16000)
+    assert "short.wav: cochlea: a sound of 0.00625 s; give 0.01 to 60 s" in said(short)
+    table = tmp_path / "table.csv"
+    table.write_text("file,class\ngone.wav,up\n")
+    assert "table.csv: line 2" in said(table)
+    table.write_text("path,class\ngone.wav,up\n")
+    assert "no column file" in said(table)
+
+
+def test_words_must_be_among_those_given(words, tmp_path):
+    with pytest.raises(DataError, match="'down' is not among"):
+        encode(words, tmp_path / "x.h5", words=["up", "left"])
+    with pytest.raises(DataError, match="name an output in a folder that exists"):
+        encode(words, tmp_path / "no" / "x.h5")
