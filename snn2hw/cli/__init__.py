@@ -15,6 +15,7 @@ import snn2hw
 from snn2hw.cli import (
     check,
     compare,
+    data,
     demo,
     doctor,
     encode,
@@ -45,6 +46,7 @@ COMMANDS = {
     "energy": energy,
     "report": report,
     "encode": encode,
+    "data": data,
     "demo": demo,
     "doctor": doctor,
 }

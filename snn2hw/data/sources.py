@@ -18,7 +18,7 @@ class Archive:
         part: its name in the data set.
         url: where it is.
         checksum: "md5:..." or "sha256:..."; None: none is published.
-        megabytes: size of the download, rounded up.
+        megabytes: size of the download, about.
         gives: what it unpacks into the data set's folder, the last to appear first. One name that
             ends in "/" is a folder for the whole content.
         top: whether all lies in one folder of the archive, as GitHub packs it.
