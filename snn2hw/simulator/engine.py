@@ -156,12 +156,29 @@ def deliver_messages(acc, weights, rows, index, value, count, shift, exact):
 
 @njit(cache=True, nogil=True, _nrt=False)
 def deliver_wide(acc, weights, rows, index, value, count, shift):
-    """As ``deliver_messages``, for sums that need all 32 bits."""
-    for k in range(count):
+    """As ``deliver_messages``, for sums that need all 32 bits; four at a time, for a product of 32
+    bits takes no longer than to fetch a sum and to put it back."""
+    k = 0
+    while k + 4 <= count:
+        w0 = weights[index[k] * rows : index[k] * rows + rows]
+        w1 = weights[index[k + 1] * rows : index[k + 1] * rows + rows]
+        w2 = weights[index[k + 2] * rows : index[k + 2] * rows + rows]
+        w3 = weights[index[k + 3] * rows : index[k + 3] * rows + rows]
+        m0 = np.int32(value[k] << shift)
+        m1 = np.int32(value[k + 1] << shift)
+        m2 = np.int32(value[k + 2] << shift)
+        m3 = np.int32(value[k + 3] << shift)
+        for r in range(rows):
+            low = np.int32(np.int32(w0[r] * m0) + np.int32(w1[r] * m1))
+            high = np.int32(np.int32(w2[r] * m2) + np.int32(w3[r] * m3))
+            acc[r] += np.int32(low + high)
+        k += 4
+    while k < count:
         w0 = weights[index[k] * rows : index[k] * rows + rows]
         m0 = np.int32(value[k] << shift)
         for r in range(rows):
             acc[r] += np.int32(w0[r] * m0)
+        k += 1
 
 
 @njit(cache=True, nogil=True, _nrt=False)
