@@ -61,12 +61,13 @@ def lif(
     layers: int = 2,
     dropout: float = 0.25,
     tau: float = 5.0,
+    r: float = 1.0,
     norm: bool = False,
 ) -> nn.Sequential:
-    """Make a network of leaky integrate-and-fire neurons, tau in steps."""
+    """Make a network of leaky integrate-and-fire neurons; tau in steps, r a factor on their input."""
 
     def make(size: int) -> nn.Module:
-        return LIF(size, tau)
+        return LIF(size, tau, r=r)
 
     return stack(make, inputs, classes, width=width, layers=layers, dropout=dropout, norm=norm)
 
@@ -79,12 +80,13 @@ def rlif(
     layers: int = 2,
     dropout: float = 0.25,
     tau: float = 5.0,
+    r: float = 1.0,
     norm: bool = False,
 ) -> nn.Sequential:
     """Make a network of LIF neurons that hear their layer's spikes of the step before."""
 
     def make(size: int) -> nn.Module:
-        return Recurrent(LIF(size, tau), bias=not norm)
+        return Recurrent(LIF(size, tau, r=r), bias=not norm)
 
     return stack(make, inputs, classes, width=width, layers=layers, dropout=dropout, norm=norm)
 
