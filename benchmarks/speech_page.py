@@ -15,7 +15,7 @@ NAMES = {
     "lif": "LIF",
     "rlif": "recurrent LIF",
     "gpn": "GPN",
-    "gpn_no_f": "GPN without F",
+    "gpn_no_f": "GPN without F and I",
     "gpn_no_i": "GPN without I",
     "gpn_no_t": "GPN without T",
     "gpn_no_b": "GPN without B",

@@ -64,7 +64,7 @@ def lif(
     r: float = 1.0,
     norm: bool = False,
 ) -> nn.Sequential:
-    """Make a network of leaky integrate-and-fire neurons; tau in steps, r a factor on their input."""
+    """Make a network of leaky integrate-and-fire neurons; tau in steps, r a factor on x."""
 
     def make(size: int) -> nn.Module:
         return LIF(size, tau, r=r)
