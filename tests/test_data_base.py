@@ -65,6 +65,7 @@ def test_data_sets_by_name():
         "google_speech_commands",
         "japanese_vowels",
         "shd",
+        "spike_files",
         "ssc",
     }
     for name, load in DATASETS.items():

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from snn2hw.cli import main
+from snn2hw.data import DATASETS, spike_files
 from snn2hw.data.cochlea import CochleaEncoder
 from snn2hw.data.cochlea.dataset import encode_set
 from snn2hw.data.cochlea.sounds import find_sounds, read_samples
@@ -79,6 +80,30 @@ def test_the_file_has_the_layout_of_shd_and_our_reader_takes_it(words, tmp_path)
         assert np.array_equal(x[k], spikes.counts(x.shape[1], 0.01))
     assert x.sum() == summary.spikes > 100
     assert sorted(p.name for p in tmp_path.iterdir()) == ["spikes.h5", "words"]
+
+
+def test_the_file_is_a_data_set_for_training(words, tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    summary = encode(words, tmp_path / "own" / "train.h5")
+    monkeypatch.setenv("SNN2HW_DATA", str(tmp_path))
+    data = DATASETS["spike_files"](
+        "train", folder="own", channels=CHANNELS, steps=10, window_s=0.08
+    )
+    counted, y = load_data(tmp_path / "own" / "train.h5", (CHANNELS,), 0.008)
+    assert data.x.shape == (6, 10, CHANNELS)
+    assert data.dt_s == pytest.approx(0.008)
+    assert np.array_equal(data.x, counted[:, :10])
+    assert data.y.tolist() == y.tolist()
+    assert data.classes == ("down", "left", "up")
+    lost = summary.spikes - int(data.x.sum())
+    assert lost > 0
+    assert data.notes == (
+        f"{lost} of {summary.spikes} spikes fall outside the 10 steps of binning 'floor'",
+    )
+    here = spike_files.load("train", str(tmp_path / "own"), CHANNELS, steps=10, window_s=0.08)
+    assert np.array_equal(here.x, data.x)
+    with pytest.raises(DataError, match=r"looked for own.gone.h5 and .*'snn2hw encode"):
+        spike_files.load("gone", "own")
 
 
 def test_threads_order_and_other_files_change_nothing(words, tmp_path):

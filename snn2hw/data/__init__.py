@@ -12,6 +12,7 @@ from snn2hw.data import (
     google_speech_commands,
     japanese_vowels,
     shd,
+    spike_files,
     ssc,
 )
 from snn2hw.data.base import Dataset, data_folder, find_data
@@ -22,6 +23,7 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
     "google_speech_commands": google_speech_commands.load,
     "japanese_vowels": japanese_vowels.load,
     "shd": shd.load,
+    "spike_files": spike_files.load,
     "ssc": ssc.load,
 }
 """The function that loads a split, by the name of the data set, as a training config gives it."""
