@@ -100,10 +100,12 @@ def test_the_file_is_a_data_set_for_training(words, tmp_path, monkeypatch):
     assert data.notes == (
         f"{lost} of {summary.spikes} spikes fall outside the 10 steps of binning 'floor'",
     )
-    here = spike_files.load("train", str(tmp_path / "own"), CHANNELS, steps=10, window_s=0.08)
+    here = spike_files.load(
+        "train", folder=str(tmp_path / "own"), channels=CHANNELS, steps=10, window_s=0.08
+    )
     assert np.array_equal(here.x, data.x)
     with pytest.raises(DataError, match=r"looked for own.gone.h5 and .*'snn2hw encode"):
-        spike_files.load("gone", "own")
+        spike_files.load("gone", folder="own")
 
 
 def test_threads_order_and_other_files_change_nothing(words, tmp_path):

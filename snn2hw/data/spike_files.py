@@ -14,6 +14,7 @@ from snn2hw.errors import DataError
 
 def load(
     split: str,
+    *,
     folder: str,
     channels: int = 700,
     binning: str = "floor",
