@@ -7,6 +7,7 @@ one stays readable to others except for that node.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import nir
 import numpy as np
@@ -134,5 +135,86 @@ _GLIF = ("alpha", "beta", "gamma", "tau", "v_threshold", "leak", "conductance", 
 _EACH = ("alpha", "rho", "v_threshold", "beta", "input_gain", "adaptation_gain", "refractory")
 _ONE = ("adaptive_reset", "dt")
 
-EXTENSIONS: dict[str, type[nir.ir.NIRNode]] = {"GPN": GPN, "ALIF": ALIF, "GLIF": GLIF}
+
+@dataclass(eq=False)
+class SparseLeaky(nir.ir.NIRNode):  # type: ignore[misc]
+    """Ponghiran and Roy's traditional neuron (arXiv 2109.01905), their encoder where tau is 0; a
+    model in discrete time.
+
+    tau: (N,); one for the node: scale (steps of the quantiser per unit of V), threshold (largest
+    |q| that is not sent), bits (of q, sign included), dt (seconds of a step). Per step, for input
+    x, with n = 2^(bits - 1) and all 0 at the start::
+
+        I <- tau I + x;    V <- V + I
+        q = trunc(clip(scale V, +-n (1 - 1e-4))),  0 where |q| <= threshold
+        V <- V - q / scale;    q / scale is sent
+
+    Raises GraphError if the shapes do not fit.
+    """
+
+    tau: npt.NDArray[np.floating]
+    scale: float
+    threshold: float
+    bits: float
+    dt: float
+
+    def __post_init__(self) -> None:
+        """Check the shapes and set the node's input and output type."""
+        self.tau = np.asarray(self.tau)
+        if self.tau.ndim == 0 or self.tau.size == 0:
+            raise GraphError(f"SparseLeaky: tau has shape {self.tau.shape}; give one a neuron")
+        _quantizer(self)
+        self.input_type = {"input": np.array(self.tau.shape)}
+        self.output_type = {"output": np.array(self.tau.shape)}
+
+
+@dataclass(eq=False)
+class SparseGated(nir.ir.NIRNode):  # type: ignore[misc]
+    """Ponghiran and Roy's improved neuron (arXiv 2109.01905), a model in discrete time.
+
+    recurrent_weight: (2N, N), rows F then C; zeros are their version 1, others version 2; scale,
+    threshold, bits and dt as of ``SparseLeaky``. The node takes 2N values [x_F; x_C], gives N, and
+    is per step, for Y that it gave in the one before::
+
+        F = sigmoid(x_F + W_F Y);    C = max(0, x_C + W_C Y);    I <- F I + (1 - F) C
+        V <- V + I,  and on as ``SparseLeaky``
+
+    Raises GraphError if the shapes do not fit.
+    """
+
+    recurrent_weight: npt.NDArray[np.floating]
+    scale: float
+    threshold: float
+    bits: float
+    dt: float
+
+    def __post_init__(self) -> None:
+        """Check the shapes and set the node's input and output type."""
+        self.recurrent_weight = np.asarray(self.recurrent_weight)
+        shape = self.recurrent_weight.shape
+        if len(shape) != 2 or shape[0] != 2 * shape[1] or not shape[1]:
+            raise GraphError(f"SparseGated: recurrent_weight has shape {shape}; it must be (2N, N)")
+        _quantizer(self)
+        self.input_type = {"input": np.array([shape[0]])}
+        self.output_type = {"output": np.array([shape[1]])}
+
+
+def _quantizer(node: Any) -> None:
+    """The numbers of a node's quantiser and its dt as floats."""
+    for name in ("scale", "threshold", "bits", "dt"):
+        value = np.asarray(getattr(node, name), dtype=np.float64)
+        if value.size != 1:
+            raise GraphError(
+                f"{type(node).__name__}: {name} has shape {value.shape}; give one value"
+            )
+        setattr(node, name, float(value.ravel()[0]))
+
+
+EXTENSIONS: dict[str, type[nir.ir.NIRNode]] = {
+    "GPN": GPN,
+    "ALIF": ALIF,
+    "GLIF": GLIF,
+    "SparseLeaky": SparseLeaky,
+    "SparseGated": SparseGated,
+}
 """Type name in the file -> node class."""

@@ -25,6 +25,7 @@ import torch
 from torch.nn import functional
 
 NEURONS = ("I", "LI", "CubaLI", "IF", "LIF", "CubaLIF", "Threshold", "GPN", "ALIF", "GLIF")
+NEURONS += ("SparseLeaky", "SparseGated")
 GRADED = ("I", "LI", "CubaLI")
 
 Edge = tuple[str, str]
@@ -133,6 +134,8 @@ class _Simulation:
             return self.alif(name, node, a)
         if kind == "GLIF":
             return self.glif(name, node, a)
+        if kind.startswith("Sparse"):
+            return self.sparse(name, node, a.reshape(self.batch, -1))
         shape = _shape(node)
         a = a.reshape(self.batch, *shape) if np.prod(shape) > 1 else a
         if kind == "Threshold":
@@ -201,9 +204,27 @@ class _Simulation:
         self.state[name, "v"] = np.where(fired == 1, reset, v)
         return fired
 
+    def sparse(self, name: str, node: Any, x: np.ndarray) -> np.ndarray:
+        """arXiv 2109.01905: the current, then what is sent of it and what is held."""
+        shape = (self.batch, int(np.prod(_shape(node))))
+        i, v, y = (self.state.get((name, key), np.zeros(shape)) for key in "ivy")
+        if hasattr(node, "recurrent_weight"):
+            f, c = np.split(x + y @ node.recurrent_weight.T, 2, axis=1)
+            forget = 1 / (1 + np.exp(-f))
+            i = forget * i + (1 - forget) * np.where(c > 0, c, 0.0)
+        else:
+            i = i * node.tau.ravel() + x
+        largest = 2 ** (node.bits - 1) * 0.9999 / node.scale
+        q = np.fix(node.scale * np.clip(v + i, -largest, largest))
+        y = np.where(np.abs(q) < node.threshold + 0.5, 0.0, q) / node.scale
+        for key, value in (("i", i), ("v", v + i - y), ("y", y)):
+            self.state[name, key] = value
+        return y.reshape(self.batch, *_shape(node))
+
 
 def _shape(node: Any) -> tuple[int, ...]:
-    if hasattr(node, "adaptive_reset") or hasattr(node, "conductance"):
+    marks = ("adaptive_reset", "conductance", "bits")
+    if any(hasattr(node, mark) for mark in marks):
         return tuple(int(k) for k in node.output_type["output"])
     for name in ("threshold", "v_leak", "r"):
         if hasattr(node, name):

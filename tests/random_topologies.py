@@ -19,7 +19,7 @@ from snn2hw.passes.balance import balance
 
 TOPOLOGIES = ("convolution", "models")
 
-HIDDEN = ("lif", "lif_reset", "alif", "threshold", "integrator", "relay")
+HIDDEN = ("lif", "lif_reset", "alif", "threshold", "integrator", "relay", "sparse_leaky")
 
 Source: TypeAlias = InputFormat | Layer
 Shape: TypeAlias = tuple[int, ...]
@@ -114,15 +114,19 @@ def _models(rng: Rng) -> tuple[list[InputFormat], list[Layer], list[Synapse]]:
         source = sources[int(rng.integers(len(sources)))]
         wide = rng.random() < 0.06
         n = 128 if wide else source.n if rng.random() < 0.5 else int(rng.integers(1, 20))
-        layers.append(_layer(rng, str(rng.choice([*HIDDEN, "readout"])), k, (n,)))
+        layers.append(_layer(rng, str(rng.choice([*HIDDEN, "sparse_gated", "readout"])), k, (n,)))
         for again in range(2 if rng.random() < 0.3 else 1):
             heard = senders[-1] if again else source
-            if heard.n == n and rng.random() < 0.7 and not wide:
+            ports = len(layers[-1].model.taking)
+            if heard.n == n and rng.random() < 0.7 and not wide and ports == 1:
                 link: LinearMap = OneToOne(random_weights(rng, n))
             else:
-                link = Dense(random_weights(rng, n, heard.n))
+                link = Dense(random_weights(rng, ports * n, heard.n))
             synapses.append(_synapse(rng, f"{heard.name}->{k}.{again}", heard, layers[-1], link))
-        if wide and layers[-1].model.name != "readout":
+        if layers[-1].model.name == "sparse_gated":
+            link = Dense(random_weights(rng, 2 * n, n))
+            synapses.append(_synapse(rng, f"gates{k}", layers[-1], layers[-1], link, loop=True))
+        elif wide and layers[-1].model.name != "readout":
             few = random_weights(rng, n, n) * (rng.random((n, n)) < 0.02)
             link = Dense(few.astype(np.int8))
             synapses.append(_synapse(rng, f"few{k}", layers[-1], layers[-1], link, loop=True))
@@ -174,4 +178,7 @@ def _synapse(
         if not top:
             break
     delay = int(rng.choice([0, 0, 0, 1, 3, 20])) + loop
-    return Synapse(name, source.name, port, target.name, ("a",), link, exponent, delay)
+    ports = target.model.taking
+    if loop and len(ports) > 1:
+        ports = tuple(f"{name}_rec" for name in ports)
+    return Synapse(name, source.name, port, target.name, ports, link, exponent, delay)

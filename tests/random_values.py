@@ -125,6 +125,31 @@ def _relay_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
     }
 
 
+def _sparse(rng: Rng, n: int) -> dict[str, np.ndarray]:
+    return {
+        "step_shift": _mix(rng, n, [0, 23], rng.integers(8, 16, n)),
+        "threshold": _mix(rng, n, [0, 2047], rng.integers(0, 8, n)),
+        "limit": _mix(rng, n, [0, 2047], 2 ** rng.integers(1, 11, n) - 1),
+    }
+
+
+def _sparse_leaky_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
+    return _sparse(rng, n) | {
+        "a_gain": _mix(rng, n, [0, 1, TOP], 2 ** rng.integers(4, 20, n)),
+        "tau": _mix(rng, n, [0, 4096, -32767, 32767], rng.integers(-512, 4608, n)),
+        "bias": _mix(rng, n, [0, -TOP, TOP], rng.integers(-(2**14), 2**14, n)),
+    }
+
+
+def _sparse_gated_params(rng: Rng, n: int) -> dict[str, np.ndarray]:
+    params = _sparse(rng, n)
+    for port, low in (("f", 8), ("f_rec", 6), ("c", 8), ("c_rec", 4)):
+        params[f"{port}_gain"] = _mix(rng, n, [0, TOP], 2 ** rng.integers(low, low + 8, n))
+    params["f_bias"] = _mix(rng, n, [0, -TOP, TOP], rng.integers(-8000, 8000, n))
+    params["c_bias"] = _mix(rng, n, [0, -TOP, TOP], rng.integers(-(2**15), 2**17, n))
+    return params
+
+
 BUILD = {
     "lif": _lif_params,
     "gpn": _gpn_params,
@@ -134,4 +159,6 @@ BUILD = {
     "integrator": _integrator_params,
     "threshold": _threshold_params,
     "relay": _relay_params,
+    "sparse_leaky": _sparse_leaky_params,
+    "sparse_gated": _sparse_gated_params,
 }

@@ -150,6 +150,36 @@ def gpn(p: dict[str, np.ndarray], state: dict[str, np.ndarray], *a: np.ndarray) 
     return {"v": v}, {"s": s.astype(np.int64), "m": m}, 0, clips
 
 
+def shared_send(
+    p: dict[str, np.ndarray], v: np.ndarray, i: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """V after sending, q, clips; see the equations at the top of neurons/sparse.py."""
+    v, clips = clip24(v + i)
+    q = np.sign(v) * np.minimum(np.abs(v) // 2 ** p["step_shift"], p["limit"])
+    q = np.where(np.abs(q) <= p["threshold"], 0, q)
+    return v - q * 2 ** p["step_shift"], q, clips
+
+
+def sparse_leaky(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray) -> Any:
+    """See the equations at the top of neurons/sparse_leaky.py."""
+    drive = div_toward_zero(a * p["a_gain"], 8) + p["bias"]
+    i, clips_i = clip24(div_toward_zero(state["i"] * p["tau"], 12) + drive)
+    v, q, clips_v = shared_send(p, state["v"], i)
+    return {"i": i, "v": v}, {"y": q}, 0, clips_i + clips_v
+
+
+def sparse_gated(p: dict[str, np.ndarray], state: dict[str, np.ndarray], *a: np.ndarray) -> Any:
+    """See the equations at the top of neurons/sparse_gated.py."""
+    f, c, f_rec, c_rec = a
+    gate = sigmoid_of(div_toward_zero(f * p["f_gain"] + f_rec * p["f_rec_gain"], 14) + p["f_bias"])
+    wide = div_toward_zero(c * p["c_gain"] + c_rec * p["c_rec_gain"], 8) + p["c_bias"]
+    candidate = np.clip(wide, 0, REGISTER_MAX)
+    i = (gate * state["i"] + (4096 - gate) * candidate).astype(np.int64)
+    i = div_toward_zero(i, 12)
+    v, q, clips = shared_send(p, state["v"], i)
+    return {"i": i, "v": v}, {"y": q}, 0, clips + int(np.count_nonzero(wide > REGISTER_MAX))
+
+
 def readout(p: dict[str, np.ndarray], state: dict[str, np.ndarray], a: np.ndarray) -> Any:
     """y = clip24(a + bias)."""
     y, clips = clip24(a + p["bias"])
@@ -163,6 +193,8 @@ STEPS = {
     "integrator": integrator,
     "threshold": threshold,
     "gpn": gpn,
+    "sparse_leaky": sparse_leaky,
+    "sparse_gated": sparse_gated,
     "readout": readout,
     "relay": relay,
 }

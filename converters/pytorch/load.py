@@ -128,6 +128,8 @@ class _Link:
             return nn.LI(node.tau.shape, *self._leak(name, node))
         if isinstance(node, extension.GPN):
             return self._gpn(name, node)
+        if isinstance(node, extension.SparseLeaky | extension.SparseGated):
+            return self._sparse(name, node)
         if isinstance(node, nir.Delay):
             return nn.Delay(node.delay.shape, _one(np.rint(node.delay / self.dt)))
         importer = IMPORTERS.get(type(node))
@@ -209,7 +211,7 @@ class _Link:
         layer.linear = linear
         return layer
 
-    def _check_dt(self, name: str, node: extension.GPN | extension.ALIF | extension.GLIF) -> None:
+    def _check_dt(self, name: str, node: Any) -> None:
         if abs(node.dt - self.dt) > 1e-6 * self.dt:
             raise GraphError(
                 f"node {name!r} was trained at dt = {node.dt:g} s; give dt={node.dt:g}"
@@ -220,6 +222,28 @@ class _Link:
         layer = nn.GPN(node.gates_weight.shape[1] // 2)
         if layer.gates is not None:
             _fill(layer.gates, node.gates_weight, node.gates_bias)
+        return layer
+
+    def _sparse(
+        self, name: str, node: extension.SparseLeaky | extension.SparseGated
+    ) -> torch.nn.Module:
+        self._check_dt(name, node)
+        for key in ("bits", "threshold"):
+            if getattr(node, key) != int(getattr(node, key)):
+                raise GraphError(f"node {name!r} has {key} {getattr(node, key):g}; give whole ones")
+        said = {"bits": int(node.bits), "threshold": int(node.threshold)}
+        n = int(np.prod(node.output_type["output"]))
+        layer: nn.SparseEncoder | nn.SparseLeaky | nn.SparseGated
+        if isinstance(node, extension.SparseGated):
+            layer = nn.SparseGated(n, bool(np.any(node.recurrent_weight)), **said)
+            if layer.linear is not None:
+                _fill(layer.linear, node.recurrent_weight, None)
+        elif np.any(node.tau):
+            layer = nn.SparseLeaky(n, **said)
+            layer.tau.data = torch.from_numpy(np.array(node.tau.ravel()))
+        else:
+            layer = nn.SparseEncoder(n, **said)
+        layer.quantizer.set_scale(node.scale)
         return layer
 
 

@@ -170,6 +170,26 @@ def _gpn(module: Any, place: Place) -> Part:
     return Part(extension.GPN(weight, bias, place.dt), place.shape)
 
 
+def _sparse(module: nn.SparseEncoder | nn.SparseLeaky, place: Place) -> Part:
+    place.expect((module.n_neurons,))
+    tau = _numpy(module.tau) if isinstance(module, nn.SparseLeaky) else np.zeros(module.n_neurons)
+    return Part(extension.SparseLeaky(tau, **_sending(module, place)), place.shape)
+
+
+def _sparse_gated(module: nn.SparseGated, place: Place) -> Part:
+    n = module.n_neurons
+    place.expect((2 * n,))
+    weight = np.zeros((2 * n, n)) if module.linear is None else _numpy(module.linear.weight)
+    return Part(extension.SparseGated(weight, **_sending(module, place)), (n,))
+
+
+def _sending(module: Any, place: Place) -> dict[str, Any]:
+    quantizer = module.quantizer
+    scale = float(quantizer.scale()[1])
+    own = {"threshold": quantizer.threshold, "bits": quantizer.bits}
+    return {"scale": scale, **own, "dt": place.dt}
+
+
 def _four_gates(module: nn.GPN) -> tuple[Array, Array]:
     """All four gates, those that an ablation removed as constants or mirror images.
 
@@ -330,6 +350,9 @@ EXPORTERS: dict[type[torch.nn.Module], Callable[[Any, Place], Part]] = {
     nn.LI: _leaky,
     nn.Recurrent: _recurrent,
     nn.GPN: _gpn,
+    nn.SparseEncoder: _sparse,
+    nn.SparseLeaky: _sparse,
+    nn.SparseGated: _sparse_gated,
     nn.Conv1d: _convolution,
     nn.Conv2d: _convolution,
     nn.AvgPool2d: _pool,
@@ -351,7 +374,7 @@ WITHOUT_TIME = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.AvgPool2d)
 
 _FUSE = "fold it into the layer before, with torch.nn.utils.fusion"
 ADVICE = {
-    "BatchNorm1d": _FUSE,
+    "BatchNorm1d": "use snn2hw.nn.NormLinear, which has the Linear and the normalisation",
     "BatchNorm2d": _FUSE,
     "MaxPool2d": "use snn2hw.nn.AvgPool2d or SumPool2d",
     "GRU": "it computes on floats; use a spiking neuron, such as snn2hw.nn.GPN",

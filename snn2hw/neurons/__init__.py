@@ -10,11 +10,24 @@ from snn2hw.neurons.lif import LIF
 from snn2hw.neurons.lif_reset import LIF_RESET
 from snn2hw.neurons.readout import READOUT
 from snn2hw.neurons.relay import RELAY
+from snn2hw.neurons.sparse_gated import SPARSE_GATED
+from snn2hw.neurons.sparse_leaky import SPARSE_LEAKY
 from snn2hw.neurons.threshold import THRESHOLD
 
 MODELS: dict[str, NeuronModel] = {
     model.name: model
-    for model in (LIF, LIF_RESET, ALIF, INTEGRATOR, THRESHOLD, GPN, READOUT, RELAY)
+    for model in (
+        LIF,
+        LIF_RESET,
+        ALIF,
+        INTEGRATOR,
+        THRESHOLD,
+        GPN,
+        SPARSE_LEAKY,
+        SPARSE_GATED,
+        READOUT,
+        RELAY,
+    )
 }
 
 NIR_TYPES: dict[str, NeuronModel] = {

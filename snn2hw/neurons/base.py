@@ -243,6 +243,8 @@ class NeuronModel:
     bias_of: input port -> float parameter that a bias arriving at that port is added to.
     gain_of: input port -> float parameter that multiplies what arrives there (folded away).
     heard: the output that other layers hear; the first one if not given.
+    takes: the input ports among which what arrives at a node is divided, in equal parts; the first
+    one alone if not given.
     headroom: what registers and messages hold, over calibration, where nothing else is asked for.
     shares_unit: whether the sums of all neurons have one unit, because others read their values.
     """
@@ -271,6 +273,7 @@ class NeuronModel:
     heard: str = ""
     headroom: float = HEADROOM
     shares_unit: bool = False
+    takes: tuple[str, ...] = ()
 
     def output(self, name: str) -> Output:
         """The output port of that name (KeyError if there is none)."""
@@ -278,6 +281,11 @@ class NeuronModel:
             if output.name == name:
                 return output
         raise KeyError(f"neuron {self.name!r} has no output {name!r}")
+
+    @property
+    def taking(self) -> tuple[str, ...]:
+        """The ports that what arrives at a node is divided among."""
+        return self.takes or self.inputs[:1]
 
     @property
     def main_output(self) -> Output:

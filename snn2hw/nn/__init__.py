@@ -37,6 +37,7 @@ from snn2hw.nn.leaky import LI, LeakyReadout
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.neuron import Neuron
 from snn2hw.nn.plif import PLIF
+from snn2hw.nn.ponghiran_roy import SparseEncoder, SparseGated, SparseLeaky, SparseQuantizer
 from snn2hw.nn.quantized import QuantizedNetwork
 from snn2hw.nn.quantized_run import IntegerRun
 from snn2hw.nn.readout import Readout
@@ -83,6 +84,10 @@ __all__ = [
     "Recurrent",
     "Schedule",
     "SequenceDropout",
+    "SparseEncoder",
+    "SparseGated",
+    "SparseLeaky",
+    "SparseQuantizer",
     "SpikingConv1d",
     "SpikingConv2d",
     "SpikingConv3d",

@@ -27,6 +27,7 @@ from snn2hw.nn.gpn import GPN
 from snn2hw.nn.leaky import LI, LeakyReadout
 from snn2hw.nn.lif import LIF
 from snn2hw.nn.plif import PLIF
+from snn2hw.nn.ponghiran_roy import SparseEncoder, SparseGated, SparseLeaky
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.recurrent import Recurrent
 from snn2hw.nn.s2net import (
@@ -90,6 +91,9 @@ _ARGUMENTS: dict[type[nn.Module], Callable[[Any], dict[str, Any]]] = {
     SpikingConv2d: SpikingConv2d.arguments,
     SpikingConv3d: SpikingConv3d.arguments,
     NormalizedReadout: NormalizedReadout.arguments,
+    SparseEncoder: SparseEncoder.arguments,
+    SparseLeaky: SparseLeaky.arguments,
+    SparseGated: SparseGated.arguments,
     Conv1d: _convolution,
     Conv2d: _convolution,
     AvgPool2d: _average,
@@ -124,7 +128,10 @@ def save_checkpoint(path: str | Path, model: nn.Sequential, *, half: bool = Fals
     """
     layers = [_describe(layer, number) for number, layer in enumerate(model)]
     weights = {
-        name: (value.half() if half else value).detach().cpu().contiguous()
+        name: (value.half() if half and value.is_floating_point() else value)
+        .detach()
+        .cpu()
+        .contiguous()
         for name, value in model.state_dict().items()
     }
     content = {"format": FORMAT, "version": VERSION, "layers": layers, "state_dict": weights}

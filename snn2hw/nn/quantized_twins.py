@@ -19,6 +19,8 @@ from snn2hw.graph import Layer
 from snn2hw.neurons.base import FloatArray
 from snn2hw.neurons.gpn import GAIN_FRACTION, GATE_FRACTION, GATES, MESSAGE_GAIN_SHIFT
 from snn2hw.neurons.membrane import ALIGN
+from snn2hw.neurons.sparse import DRIVE_SHIFT
+from snn2hw.neurons.sparse_gated import GATE_SHIFT
 from snn2hw.nn.surrogate import SURROGATES, fire, pseudo_derivative, spike
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
@@ -89,6 +91,33 @@ def _gpn(
     return {"v": through(v, given["v"]), "s": s, "m": through(v, given["m"])}
 
 
+def _hold(
+    i: torch.Tensor, states: Tensors, params: Tensors, given: Tensors
+) -> dict[str, torch.Tensor]:
+    """What a current becomes, with the quantiser's straight-through gradient, none where V was
+    clipped, as ``snn2hw.nn.SparseQuantizer``."""
+    i = through(i, given["i"])
+    # What was held and what was sent are what there was, also where the integers rounded.
+    peak = through(states["v"] + i, given["v"] + given["y"])
+    most = params["most"] * params["step"]
+    y = through(torch.where(peak.abs() <= most, peak, peak.detach()), given["y"])
+    return {"i": i, "v": through(peak - y, given["v"]), "y": y}
+
+
+def _sparse_leaky(
+    states: Tensors, sums: Tensors, params: Tensors, given: Tensors
+) -> dict[str, torch.Tensor]:
+    return _hold(params["tau"] * states["i"] + sums["a"] + params["bias"], states, params, given)
+
+
+def _sparse_gated(
+    states: Tensors, sums: Tensors, params: Tensors, given: Tensors
+) -> dict[str, torch.Tensor]:
+    a = {g: sums[g] + sums[f"{g}_rec"] + params[f"{g}_bias"] for g in ("f", "c")}
+    i = torch.lerp(torch.relu(a["c"]), states["i"], torch.sigmoid(a["f"]))
+    return _hold(i, states, params, given)
+
+
 def _sum_out(name: str) -> Twin:
     def twin(
         states: Tensors, sums: Tensors, params: Tensors, given: Tensors
@@ -103,6 +132,8 @@ TWINS: Mapping[str, Twin] = {
     "lif_reset": _lif,
     "alif": _alif,
     "gpn": _gpn,
+    "sparse_leaky": _sparse_leaky,
+    "sparse_gated": _sparse_gated,
     "integrator": _integrator,
     "readout": _sum_out("y"),
     "relay": _sum_out("m"),
@@ -125,6 +156,14 @@ def sum_units(layer: Layer) -> dict[str, FloatArray]:
     if model == "gpn":
         bits = dict.fromkeys(layer.model.inputs, GATE_FRACTION + MESSAGE_GAIN_SHIFT) | GAIN_FRACTION
         return {port: layer.params[f"{port}_gain"] / 2.0 ** bits[port] for port in bits}
+    if model in ("sparse_leaky", "sparse_gated"):
+        drive = np.asarray(units["v"]) / 2.0**DRIVE_SHIFT
+        gate = 2.0 ** -(GATE_FRACTION + GATE_SHIFT)
+        return {
+            port: np.asarray(layer.params[f"{port}_gain"] * unit, dtype=np.float64)
+            for port in layer.model.inputs
+            for unit in (gate if port.startswith("f") else drive,)
+        }
     if model == "readout":
         unit = np.asarray(units["y"])
     elif model == "relay":

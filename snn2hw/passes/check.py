@@ -30,6 +30,8 @@ INSTEAD = {
     "integrator": "use neurons that spike (LIF, CubaLIF, IF)",
     "threshold": "use neurons that spike and reset (LIF, CubaLIF, IF)",
     "gpn": "train LIF or CubaLIF neurons instead",
+    "sparse_leaky": "train LIF or CubaLIF neurons instead",
+    "sparse_gated": "train LIF or CubaLIF neurons instead",
     "readout": "end in neurons that spike and count their spikes",
     "relay": "put neurons that spike between the linear nodes",
 }

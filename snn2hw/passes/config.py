@@ -32,10 +32,15 @@ WEIGHT_BITS_MIN = 2
 INPUT_BITS = 8
 CLIP_MAX = 128.0
 
+LOIHI2_NEURONS = (
+    *("lif", "lif_reset", "alif", "integrator", "threshold", "gpn", "sparse_leaky", "sparse_gated"),
+    *("readout", "relay"),
+)
+
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "loihi1": ("lif",),
-    "loihi2": ("lif", "lif_reset", "alif", "integrator", "threshold", "gpn", "readout", "relay"),
-    "generic": ("lif", "lif_reset", "alif", "integrator", "threshold", "gpn", "readout", "relay"),
+    "loihi2": LOIHI2_NEURONS,
+    "generic": LOIHI2_NEURONS,
 }
 """Target -> neuron models that it runs. Loihi 1 has CUBA-LIF neurons and plain spikes alone (Davies
 et al. 2018); Loihi 2 runs neuron programs and sends graded spikes; "generic" computes as Loihi 2

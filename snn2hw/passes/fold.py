@@ -90,6 +90,8 @@ class _Folding:
                 projection = self._relay(projection, joint, passed)
                 composed = link
             joint, passed = composed, (*passed, id(link))
+        if len(projection.target_ports) > 1 and not isinstance(joint, Dense):
+            joint = _dense(joint, population, projection.source)
         projection, joint = _with_port_maps(projection, joint, population)
         self._add(replace(projection, maps=(joint,)))
 
@@ -163,18 +165,24 @@ def _with_port_maps(
     maps = [port_map for port_map in population.port_maps if port_map.source in ports]
     if not maps:
         return projection, link
-    rows = len(ports) + sum(len(port_map.targets) for port_map in maps)
-    if rows * n * link.n_in > DENSE_MAX:
-        raise GraphError(
-            f"layer {population.name!r} needs a matrix of {rows * n} x {link.n_in} weights from "
-            f"{projection.source!r}; {DENSE_MAX} are the most: put fewer neurons or inputs there"
-        )
-    weight = link.dense()
+    rows = n * (len(ports) + sum(len(port_map.targets) for port_map in maps))
+    weight = _dense(link, population, projection.source, rows).weight
     for port_map in maps:
         k = projection.target_ports.index(port_map.source)
         ports += port_map.targets
         weight = np.vstack([weight, port_map.weight @ weight[k * n : (k + 1) * n]])
     return replace(projection, target_ports=ports), Dense(weight)
+
+
+def _dense(link: LinearMap, population: Population, source: str, rows: int = 0) -> Dense:
+    """A map as a matrix; rows: of the matrix that it will be part of."""
+    rows = rows or link.n_out
+    if rows * link.n_in > DENSE_MAX:
+        raise GraphError(
+            f"layer {population.name!r} needs a matrix of {rows} x {link.n_in} weights from "
+            f"{source!r}; {DENSE_MAX} are the most: put fewer neurons or inputs there"
+        )
+    return Dense(link.dense())
 
 
 def _with_biases(population: Population) -> Population:

@@ -241,8 +241,9 @@ class _Lowering:
         return self._connect(Population(name, MODELS["readout"], shape, {"bias": bias}), output)
 
     def _connect(self, population: Population, at: str) -> Population:
-        """Add the projections into a population's first port; its biases join its parameters."""
-        port = population.model.inputs[0]
+        """Add the projections into the ports of a population that take them; its biases join its
+        parameters."""
+        ports = population.model.taking
         chains, biases = self._arriving(at)
         ahead = self._lookahead(at)
         if ahead:
@@ -265,12 +266,12 @@ class _Lowering:
                     source=chain.source,
                     source_port="",
                     target=population.name,
-                    target_ports=(port,),
+                    target_ports=ports,
                     maps=chain.maps,
                     delay=chain.delay,
                 )
             )
-        gain = population.params.get(population.model.gain_of.get(port, ""), np.ones(1))
+        gain = population.params.get(population.model.gain_of.get(ports[0], ""), np.ones(1))
         params = dict(population.params)
         start: dict[str, FloatArray] = {}
         for delay, bias in biases.items():
@@ -278,12 +279,13 @@ class _Lowering:
                 # Through a synapse with a memory: the current that it tends to is put on v, and the
                 # synapse holds what is missing from it, which is all of it before the first step.
                 reached = gain * bias / params.get("decay_u", 1.0)
-                into = population.model.bias_of[port]
-                params[into] = params[into] + reached
+                for port, part in zip(ports, np.split(reached, len(ports)), strict=True):
+                    into = population.model.bias_of[port]
+                    params[into] = params[into] + part
                 if np.any(params.get("decay_u", 1.0) != 1.0):
                     start["u"] = -reached
             elif np.any(bias):
-                self._add_constant(population.name, port, bias, delay)
+                self._add_constant(population.name, ports, bias, delay)
         return replace(population, params=params, start=start)
 
     def _lookahead(self, name: str) -> int:
@@ -300,7 +302,9 @@ class _Lowering:
             )
         return int(steps_of(seconds, self.dt_s))
 
-    def _add_constant(self, target: str, port: str, bias: FloatArray, delay: int) -> None:
+    def _add_constant(
+        self, target: str, ports: tuple[str, ...], bias: FloatArray, delay: int
+    ) -> None:
         """A bias as weights from a neuron that fires at every step."""
         if self.constant is None:
             name = "constant"
@@ -312,7 +316,7 @@ class _Lowering:
         source = self.constant.name
         name = f"{source}->{target}" + (f" ({delay})" if delay else "")
         maps = (Dense(bias[:, None]),)
-        self.projections.append(Projection(name, source, "", target, (port,), maps, delay))
+        self.projections.append(Projection(name, source, "", target, ports, maps, delay))
 
     def _arriving(self, name: str) -> tuple[tuple[_Chain, ...], _Biases]:
         """Chains that end at a node's input, and the sums of the biases on the way.

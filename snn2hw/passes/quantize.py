@@ -315,9 +315,12 @@ class _Quantizer:
         # A format within a loop of graded messages is set by ranges alone.
         known = [p for p in self.graph.into(population.name) if self._known(p)]
         incoming = [self._incoming(p) for p in known]
-        return population.model.message_formats(
-            population.params, incoming, self.ranges[population.name]
-        )
+        try:
+            return population.model.message_formats(
+                population.params, incoming, self.ranges[population.name]
+            )
+        except Snn2hwError as error:
+            raise type(error)(f"layer {population.name!r}: {error}") from None
 
     def _known(self, p: Projection) -> bool:
         if p.source in self.formats or any(node.name == p.source for node in self.inputs):

@@ -52,8 +52,11 @@ def infer_shapes(
                 shapes.output[name] = shapes.input[name]
                 _same_size(_declared(node.output_type), known)
             elif kind in NIR_TYPES:
-                shapes.output[name] = _neurons(node, known)
+                ports = len(NIR_TYPES[kind].taking)
+                shapes.output[name] = _neurons(node, known, ports)
                 shapes.input[name] = shapes.output[name]
+                if ports > 1:
+                    shapes.input[name] = (ports * int(np.prod(shapes.output[name])),)
             else:
                 shapes.input[name] = _agreed(known)
                 part = LINEAR_NODES[kind](node, shapes.input[name], dt_s)
@@ -144,9 +147,12 @@ def _same_size(shape: Shape, known: list[tuple[str, Shape]]) -> None:
             )
 
 
-def _neurons(node: Any, known: list[tuple[str, Shape]]) -> Shape:
+def _neurons(node: Any, known: list[tuple[str, Shape]], ports: int) -> Shape:
     """A neuron's own shape; where its parameters are single values, that of what it gets."""
     own = _declared(node.output_type) if node.output_type else ()
+    if ports > 1:
+        _same_size((ports * int(np.prod(own)),), known)
+        return own
     if np.prod(own, dtype=np.int64) == 1 and known:
         own = known[0][1] if all(np.size(v) == 1 for v in node_parameters(node).values()) else own
     own = own or (1,)

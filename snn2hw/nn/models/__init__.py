@@ -16,6 +16,7 @@ from snn2hw.arguments import check_arguments
 from snn2hw.errors import ParameterError
 from snn2hw.nn._checks import check_size
 from snn2hw.nn.models import dense, feedforward, s2net
+from snn2hw.nn.models.ponghiran_roy import ponghiran_roy
 
 MODELS: dict[str, Callable[..., nn.Sequential]] = {
     "glif": feedforward.glif,
@@ -27,6 +28,7 @@ MODELS: dict[str, Callable[..., nn.Sequential]] = {
     "rcuba": feedforward.rcuba,
     "rlif": feedforward.rlif,
     "s2net": s2net.s2net,
+    "ponghiran_roy": ponghiran_roy,
 }
 
 
