@@ -185,7 +185,7 @@ def _sparse_gated(module: nn.SparseGated, place: Place) -> Part:
 
 def _sending(module: Any, place: Place) -> dict[str, Any]:
     quantizer = module.quantizer
-    scale = float(quantizer.scale()[1])
+    scale = quantizer.scale()[1]
     own = {"threshold": quantizer.threshold, "bits": quantizer.bits}
     return {"scale": scale, **own, "dt": place.dt}
 

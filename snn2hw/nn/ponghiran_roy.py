@@ -37,13 +37,13 @@ class Truncate(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, v: torch.Tensor, scale: torch.Tensor, largest: torch.Tensor, threshold: int
+        ctx: Any, v: torch.Tensor, scale: float, largest: float, threshold: int
     ) -> torch.Tensor:
         """Return the values sent, of v's shape and dtype."""
         clipped = torch.clamp(v, -largest, largest)
         ctx.save_for_backward(clipped == v)
-        q = torch.trunc(clipped * scale)
-        return torch.where(q.abs() > threshold, q / scale, torch.zeros_like(q))
+        # hardshrink: what is not above the threshold becomes 0.
+        return nn.functional.hardshrink(clipped.mul_(scale).trunc_(), threshold).div_(scale)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
@@ -102,24 +102,23 @@ class SparseQuantizer(nn.Module):
         """Return the values sent, of v's shape and dtype; in training, follow v's range first."""
         if self.training:
             self.follow(v)
-        largest, scale = self.scale(v.dtype)
+        largest, scale = self.scale()
         sent: torch.Tensor = Truncate.apply(v, scale, largest, self.threshold)  # type: ignore[no-untyped-call]
         return sent
 
     @torch.no_grad()
     def follow(self, v: torch.Tensor) -> None:
         """Move the running minimum and maximum towards those of v."""
-        low, high = torch.aminmax(v.detach())
-        self.low = torch.lerp(self.low, low.to(self.low.dtype), self.momentum)
-        self.high = torch.lerp(self.high, high.to(self.high.dtype), self.momentum)
-        self.unseen = self.unseen * (1 - self.momentum)
+        kept = 1 - self.momentum
+        for buffer, extreme in zip((self.low, self.high), torch.aminmax(v.detach()), strict=True):
+            buffer.fill_(kept * float(buffer) + self.momentum * float(extreme))
+        self.unseen.mul_(kept)
 
-    def scale(self, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return M and s, tensors of one number."""
+    def scale(self) -> tuple[float, float]:
+        """Return M and s."""
         levels = 2 ** (self.bits - 1)
-        extreme = torch.maximum(self.low.abs(), self.high.abs()).to(dtype)
-        largest = extreme / (1 - self.unseen.to(dtype))
-        largest = torch.where(extreme > 0, largest, torch.full_like(extreme, levels))
+        extreme = max(abs(float(self.low)), abs(float(self.high)))
+        largest = extreme / (1 - float(self.unseen)) if extreme > 0 else float(levels)
         return largest, levels * (1 - MARGIN) / largest
 
     def set_scale(self, scale: float) -> None:
