@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import s2net_reference as reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,6 @@ from snn2hw.nn import (
 from snn2hw.nn.models import build
 from snn2hw.passes.fold import fold
 from snn2hw.passes.lower import lower
-from tests import s2net_reference as reference
 
 SIZE_OF_WEIGHTS, LEVEL = 3.0, 0.25
 """Weights and thresholds that let layers of a few channels fire."""
