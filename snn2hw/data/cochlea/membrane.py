@@ -22,8 +22,8 @@ from snn2hw.data.cochlea.kernels import ALPHA, C0, PLACE_END, H
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
 
-BLOCK = 50
-"""Channels that are in memory at once, beside the tables kept."""
+BLOCK = 1 << 21
+"""Channels times bins that are in memory at once, 100 MB, beside the tables kept."""
 
 
 def places(channels: int) -> Real:
@@ -99,8 +99,9 @@ class BasilarMembrane:
         length = len(samples) if wrap else 2 * (bins - 1)
         spectrum = np.asarray(scipy.fft.rfft(samples, n=length), dtype=np.complex128)
         table = self._table(rate_hz, bins)
-        for begin in range(0, len(self.places), BLOCK):
-            part = slice(begin, min(begin + BLOCK, len(self.places)))
+        many = max(1, BLOCK // bins)
+        for begin in range(0, len(self.places), many):
+            part = slice(begin, min(begin + many, len(self.places)))
             rows = (
                 table[part]
                 if table is not None
