@@ -110,7 +110,7 @@ def _networks(results: Sequence[Result]) -> str:
         rows.append(
             (
                 r.case.name, r.case.about, r.shape, str(r.steps), percent(r.accuracy),
-                f"{cost.rate:.3f}", _joules(cost.counted_j), shares, _joules(cost.silent_j),
+                f"{cost.rate:.3f}", joules(cost.counted_j), shares, joules(cost.silent_j),
                 ", ".join(
                     rival.baseline.kind.upper()
                     for rival in r.same.rivals
@@ -128,7 +128,7 @@ def _rivals(result: Result) -> str:
     )  # fmt: skip
     cost = result.cost
     ours = ("**this**", result.shape, percent(result.accuracy), "", "", "",
-            f"**{_joules(cost.counted_j)}**", "", "1", "", "")  # fmt: skip
+            f"**{joules(cost.counted_j)}**", "", "1", "", "")  # fmt: skip
     rows = [ours, *_pairs(result.same, "")]
     if result.equal is not None:
         rows += _pairs(result.equal, ", smallest as accurate")
@@ -144,7 +144,7 @@ def _pairs(comparison: Comparison, remark: str) -> list[tuple[str, ...]]:
         (
             dense.baseline.kind.upper() + remark, dense.baseline.shape,
             percent(dense.baseline.accuracy), f"{dense.baseline.weights:,}",
-            f"{dense.baseline.macs:,}", _joules(dense.bill.priced_j), _joules(sparse.bill.priced_j),
+            f"{dense.baseline.macs:,}", joules(dense.bill.priced_j), joules(sparse.bill.priced_j),
             f"{dense.ratio:.3g}", f"{sparse.ratio:.3g}", dense.verdict, sparse.verdict,
         )
         for dense, sparse in pairs
@@ -192,7 +192,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _joules(energy_j: float) -> str:
+def joules(energy_j: float) -> str:
     unit, scale = ("mJ", 1e3) if energy_j >= 1e-3 else ("µJ", 1e6)
     return f"{energy_j * scale:#.3g} {unit}".replace(". ", " ")
 

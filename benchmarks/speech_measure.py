@@ -16,18 +16,19 @@ from snn2hw.data import Dataset
 from snn2hw.energy import Bill
 from snn2hw.energy.baselines import Signal, build, estimate_baseline, multiplications
 from snn2hw.energy.baselines.charges import PROFILE
+from snn2hw.energy.baselines.ponghiran import published_ratio
 from snn2hw.energy.profile import profile_names
 from snn2hw.errors import BackendError, Snn2hwError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.nn import predict
-from snn2hw.simulator.activity import LayerActivity
+from snn2hw.simulator.activity import LayerActivity, SynapseActivity
 from snn2hw.simulator.run import Run
 
 CALIBRATION_CLIPS = 400
 COUNTED_CLIPS = 400
 """Test clips, spread evenly, whose activity is counted; accuracy is of all."""
 
-THEIRS = {"lif": "traditional", "sparseleaky": "traditional", "sparsegated": "gated"}
+THEIRS = {"lif": "traditional", "sparse_leaky": "traditional", "sparse_gated": "gated"}
 """Model of the neurons -> kind of network in Ponghiran and Roy's formula."""
 
 
@@ -102,7 +103,9 @@ def counts(net: FixedPointNetwork, run: Run, dt_s: float) -> dict[str, Any]:
     """Operations of an inference, and how busy the hidden neurons are."""
     activity, steps = run.activity, run.activity.steps
     ends = {output.source for output in net.outputs}
-    hidden = [a for a in activity.layers if a.name not in ends and a.model != "relay"]
+    encoders = {s.target for s in activity.synapses if _encodes(s, net)}
+    aside = {*ends, *encoders}
+    hidden = [a for a in activity.layers if a.name not in aside and a.model != "relay"]
     sent = {layer.name: float(_sent(layer).mean()) for layer in hidden}
     neurons = sum(layer.neurons for layer in hidden)
     shares = {layer.name: sent[layer.name] / (layer.neurons * steps) for layer in hidden}
@@ -117,8 +120,14 @@ def counts(net: FixedPointNetwork, run: Run, dt_s: float) -> dict[str, Any]:
         "macs": activity.macs / activity.samples,
         "updates": sum(float(a.updates.mean()) for a in activity.layers),
         "multiplications": own_multiplications(net, run),
-        "multiplications_formula": by_formula(net, run, hidden, sent),
+        **by_formula(net, run, hidden, sent),
     }
+
+
+def _encodes(synapse: SynapseActivity, net: FixedPointNetwork) -> bool:
+    """Whether these synapses give each neuron a datum of its own."""
+    entry = synapse.source in {node.name for node in net.inputs}
+    return entry and synapse.kind == "one-to-one"
 
 
 def _sent(layer: LayerActivity) -> np.ndarray:
@@ -128,19 +137,26 @@ def _sent(layer: LayerActivity) -> np.ndarray:
 
 def by_formula(
     net: FixedPointNetwork, run: Run, hidden: list[LayerActivity], sent: dict[str, float]
-) -> float | None:
-    """Ponghiran and Roy's count of multiplications, an inference; None where it does not apply."""
-    kinds = {THEIRS.get(layer.model.replace("_", "")) for layer in hidden}
+) -> dict[str, float | None]:
+    """Ponghiran and Roy's count of multiplications, an inference, and how many times more a GRU of
+    the same widths does on dense data as their code counts it; None where it does not apply."""
+    kinds = {THEIRS.get(layer.model) for layer in hidden}
     widths = {layer.neurons for layer in hidden}
     kind = kinds.pop() if len(kinds) == len(widths) == 1 else None
     recurrent = any(s.source == s.target for s in net.synapses)
     if kind is None or (kind == "traditional" and recurrent):
-        return None
-    steps = run.activity.steps
-    entered = sum(float(c.mean()) for c in run.activity.input_messages.values()) / steps
+        return {"multiplications_formula": None, "published_ratio": None}
+    kind = "gated_v1" if kind == "gated" and not recurrent else kind
+    steps, width = run.activity.steps, widths.pop()
+    into = [s for s in run.activity.into(hidden[0].name) if s.source != hidden[0].name]
+    entered = sum(float(s.messages_in.mean()) for s in into) / steps
     nnz = [sent[layer.name] / steps for layer in hidden]
     outputs = net.size(net.outputs[0].source)
-    return steps * multiplications(kind, entered, widths.pop(), outputs, nnz)
+    inputs = sum(node.n for node in net.inputs)
+    return {
+        "multiplications_formula": steps * multiplications(kind, entered, width, outputs, nnz),
+        "published_ratio": published_ratio(kind, entered, inputs, width, outputs, nnz),
+    }
 
 
 def bills(net: FixedPointNetwork, run: Run) -> list[Bill | tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from energy_page import percent, table
+from energy_page import joules, percent, table
 
 from snn2hw.energy.profile import profile_names
 
@@ -42,8 +42,8 @@ HOW = """## How to read it
   clips that both give the same answer. Every test clip counts.
 - The test speakers are four: a binomial standard error of one accuracy is {errors}, and speakers
   differ by more than that. Rows that are closer than two of these are not told apart.
-- **rate**: spikes per hidden neuron and second; of s2net and LIF binary ones, of GPN those that its
-  readout hears, of Ponghiran and Roy's values that are not zero. **active**: the same per step.
+- **rate**: spikes per hidden neuron and second; of Ponghiran and Roy's network values that are not
+  zero, its encoder left out. **active**: the same per step.
 - **operations**: an inference is one clip. *synaptic*: weights that met a spike or a message;
   *products*: those among them that multiply, since the message has several bits (data, GPN's
   potentials); *neuron steps*: updates of a neuron. Of a GRU and an LSTM all weights at all steps.
@@ -51,7 +51,8 @@ HOW = """## How to read it
   made for such a network: a product with any activation that is not zero counts, with binary ones
   too, and a constant a unit ([comparison.md](comparison.md)). *own* is what the integers multiply:
   products above and multiplications inside a neuron's or a unit's step. **GRU / this**: how many
-  times more the GRU of the same table does, by the same count.
+  times more the GRU of the same table does, by the same count; *as published*: a GRU of the same
+  widths on dense data, by their code as it stands, the count that their claim rests on.
 - **Lava**: values (spikes, messages and states of every neuron at every step) that differ from
   Intel's Lava, of so many compared, on clips spread over the test split{frames}.
 - Activity, operations and energy are means over {counted} test clips spread evenly.
@@ -138,7 +139,7 @@ def _operations(rows: Sequence[Row]) -> str:
     gru = next((row for row in rows if row["row"] == "gru"), None)
     head = (
         "network", "synaptic", "products", "neuron steps", "multiplications, formula", "GRU / this",
-        "multiplications, own", "GRU / this",
+        "GRU of its size / this, as published", "multiplications, own", "GRU / this",
     )  # fmt: skip
     lines = []
     for row in rows:
@@ -149,6 +150,9 @@ def _operations(rows: Sequence[Row]) -> str:
             theirs = None if gru is None else count(gru)
             line.append("" if mine is None else f"{mine:,.0f}")
             line.append("" if mine is None or theirs is None else f"{theirs / mine:.1f}")
+            if count is formula:
+                ratio = row.get("published_ratio")
+                line.append("" if ratio is None else f"{ratio:.1f}")
         lines.append(line)
     return table(head, lines)
 
@@ -182,7 +186,7 @@ def _bill(bill: dict[str, Any]) -> str:
     if bill["priced_j"] is None:
         return "none*"
     least = "≥ " if bill.get("at_least") else ""
-    return f"{least}{bill['priced_j'] * 1e6:#.3g} µJ".replace(". ", " ") + "*" * (not bill["total"])
+    return least + joules(bill["priced_j"]) + "*" * (not bill["total"])
 
 
 def _unpriced(rows: Sequence[Row]) -> str:
@@ -191,6 +195,6 @@ def _unpriced(rows: Sequence[Row]) -> str:
     for row in rows:
         for bill in row["energy"]:
             if not bill["total"]:
-                reasons.setdefault(f"{bill['profile']}: {bill['why']}", []).append(row["row"])
+                reasons.setdefault(bill["why"], []).append(row["row"])
     lines = [f"- {why} ({', '.join(NAMES[n] for n in names)})" for why, names in reasons.items()]
     return "\n" + "\n".join(lines) + "\n" if lines else ""

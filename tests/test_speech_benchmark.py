@@ -91,6 +91,8 @@ def test_figures_are_those_of_the_networks(ran):
     entered = np.count_nonzero(net.encode(test.x)) / (20 * 10)
     wanted = 10 * (8 * entered + 2 * 6 * 8 + 8 * sent[0] + 2 * sent[1])
     assert lif["multiplications_formula"] == pytest.approx(wanted)
+    gru = 10 * (3 * 8 * 6 + 2 * (3 * 64 + 12 * 8) + 3 * 8 * 8 + 2 * 8)
+    assert lif["published_ratio"] == pytest.approx(gru / wanted)
     assert found["gpn"]["multiplications_formula"] is None
     assert lif["macs"] == pytest.approx(10 * 8 * entered)  # the data alone have several bits
 
