@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from snn2hw.data import DATASETS, shd, ssc
+from snn2hw.cli import main
+from snn2hw.data import DATASETS, shd, spike_files, ssc
 from snn2hw.data.files import load_data
 from snn2hw.errors import DataError, FileFormatError
 
@@ -89,10 +90,7 @@ def test_values_and_what_is_lost(small):
     total = sum(len(t) for t in times)
     lost = total - wanted.sum()
     assert 0 < lost < total
-    assert data.notes == (
-        f"{lost} of {total} spikes ({100 * lost / total:.2f} %) fall outside the 20 steps of"
-        " binning 'gpn'",
-    )
+    assert data.notes == (f"{lost} of {total} spikes fall outside the 20 steps of binning 'gpn'",)
     common = shd.load("test", "digitize")
     assert common.x.shape == (24, 100, 700)
     assert common.x.sum() == total
@@ -122,6 +120,19 @@ def test_published_counts():
     assert ssc.COUNTS == {"ssc_train.h5": 75466, "ssc_valid.h5": 9981, "ssc_test.h5": 20382}
 
 
+def test_a_network_is_trained_on_it_by_a_config(small, tmp_path):
+    pytest.importorskip("torch", reason="training needs the [torch] extra")
+    config = tmp_path / "shd_gpn.yaml"
+    config.write_text(
+        "data: {name: shd, train: train, validation: val, test: test, steps: 5}\n"
+        "model: {name: gpn, width: 4, layers: 1}\n"
+        "training:\n"
+        "  {epochs: 1, lr: 1e-3, batch_size: 24, augment: {roll_channels: 15, limit: 255}}\n"
+    )
+    assert main(["train", str(config), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "shd_gpn.pt").is_file()
+
+
 def test_ssc(tmp_path, monkeypatch):
     monkeypatch.setenv("SNN2HW_DATA", str(tmp_path))
     monkeypatch.setattr(ssc, "COUNTS", {"ssc_train.h5": 9, "ssc_valid.h5": 5, "ssc_test.h5": 5})
@@ -134,6 +145,23 @@ def test_ssc(tmp_path, monkeypatch):
     write(tmp_path / "ssc" / "ssc_test.h5", 4, 5)
     with pytest.raises(FileFormatError, match="has 4 utterances and the published file 5"):
         ssc.load("test")
+
+
+def test_files_of_ones_own(tmp_path):
+    for split, samples in (("train", 8), ("test", 4)):
+        write(tmp_path / f"{split}.h5", samples, seed=samples)
+    with h5py.File(tmp_path / "test.h5", "r+") as file:
+        file["extra/meta_info/speaker"] = [b"anna", b"bert", b"cleo"]
+    data = DATASETS["spike_files"]("test", folder=str(tmp_path), steps=140, window_s=1.4)
+    wanted, labels = load_data(tmp_path / "test.h5", (700,), 0.01)
+    np.testing.assert_array_equal(data.x[:, : wanted.shape[1]], wanted)
+    np.testing.assert_array_equal(data.y, labels)
+    assert data.speaker.tolist() == ["anna"] * 4
+    with pytest.raises(FileFormatError, match=r"has a spike in channel .*, channels are 0 to 63"):
+        spike_files.load("test", folder=str(tmp_path), channels=64)
+    write(tmp_path / "test.h5", 4, 2)
+    with pytest.raises(FileFormatError, match=r"its words are not those of .*train.h5"):
+        spike_files.load("test", folder=str(tmp_path))
 
 
 def test_counts_above_255(small):
@@ -188,6 +216,12 @@ def fewer(path):
         file["labels"] = labels
 
 
+def unspeak(path):
+    with h5py.File(path, "r+") as file:
+        del file["extra/speaker"]
+        file["extra/speaker"] = [b"anna"] * 24
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -198,6 +232,7 @@ def fewer(path):
         (change("spikes/times", 7, np.nan), "sample 7 has a spike at nan s, times must be finite"),
         (shorten, "sample 2 has"),
         (relabel, "labels run from 0 to 4 and it names 4 words, it is damaged"),
+        (unspeak, "has 24 samples and speakers of shape (24,) and type object, give a whole"),
         (unlabel, "not HDF5 in the layout of SHD"),
         (fewer, "has 24 samples and labels of shape (23,)"),
     ],

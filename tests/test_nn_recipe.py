@@ -226,3 +226,15 @@ def test_augment_tilts_the_bands_of_the_features_alone():
     assert ends.std() == pytest.approx(0.3, rel=0.15)
     line = torch.linspace(-1, 1, 11) * ends[:, None]
     assert torch.allclose(tilted[:, 2, 0], line, atol=1e-6)
+
+
+def test_augment_rolls_each_step_of_spikes_by_its_own_number():
+    x = torch.arange(2 * 5 * 40).reshape(2, 5, 40).float()
+    rolled = varied(x, roll_channels=15, limit=1e6)
+    shifts = []
+    for row, was in zip(rolled.reshape(10, 40), x.reshape(10, 40), strict=True):
+        fits = [s for s in range(-15, 16) if torch.equal(row, torch.roll(was, s))]
+        assert len(fits) == 1
+        shifts += fits
+    assert len(set(shifts)) > 2
+    assert min(shifts) < 0 < max(shifts)

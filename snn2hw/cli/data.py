@@ -80,14 +80,15 @@ def _all(options: argparse.Namespace) -> int:
         at_hand = "yes" if len(there) == len(parts) else ", ".join(there) or "no"
         rows.append((fact["name"], at_hand, f"{fact['megabytes']}", fact["licence"], fact["what"]))
     show(table(("data set", "at hand", "about MB", "licence", "what"), rows, left=5))
-    show("japanese_vowels comes with the package sktime")
+    show("japanese_vowels comes with the package sktime; spike_files are files of your own")
     return 0
 
 
 def _one(options: argparse.Namespace, source: Source | None) -> int:
     if source is None:
-        show_json({"name": options.name}) if options.json else show(
-            f"{options.name}: comes with the package sktime"
+        what = (DATASETS[options.name].__doc__ or "").splitlines()[0]
+        show_json({"name": options.name, "what": what}) if options.json else show(
+            f"{options.name}: {what} Nothing to download."
         )
         return 0
     places = {archive.part: _place(source, archive) for archive in source.archives}

@@ -2,7 +2,8 @@
 
 ``/spikes/times`` and ``/spikes/units`` hold an array of its own length for each sample, times in
 seconds and channels; ``/labels`` a number for each, ``/extra/keys`` the word of each number,
-``/extra/speaker`` who spoke. Cramer et al. 2022, doi 10.1109/TNNLS.2020.3044364.
+``/extra/speaker`` who spoke (``snn2hw encode`` adds names, ``/extra/meta_info/speaker``). Cramer
+et al. 2022, doi 10.1109/TNNLS.2020.3044364.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ def read_labels(path: Path) -> Labels:
             labels = np.asarray(file["labels"][()])
             keys = [_text(key) for key in file["extra/keys"][()]] if "extra/keys" in file else []
             speaker = file["extra/speaker"][()] if "extra/speaker" in file else None
+            named = "extra/meta_info/speaker" in file
+            people = [_text(name) for name in file["extra/meta_info/speaker"]] if named else []
         except DAMAGED as error:
             raise _damaged(path, error) from error
     if labels.shape != (count,) or labels.dtype.kind not in "ui":
@@ -77,8 +80,11 @@ def read_labels(path: Path) -> Labels:
             f"{path}: has {count} samples and labels of shape {labels.shape} and type"
             f" {labels.dtype}, give a whole number for each"
         )
-    if speaker is not None and speaker.shape != (count,):
-        raise FileFormatError(f"{path}: has {count} samples and speakers of {len(speaker)}")
+    if speaker is not None and (speaker.shape != (count,) or speaker.dtype.kind not in "ui"):
+        raise FileFormatError(
+            f"{path}: has {count} samples and speakers of shape {speaker.shape} and type"
+            f" {speaker.dtype}, give a whole number for each"
+        )
     classes = max(int(labels.max(initial=0)) + 1, len(keys))
     notes: tuple[str, ...] = ()
     if not keys:
@@ -89,7 +95,9 @@ def read_labels(path: Path) -> Labels:
             f"{path}: labels run from {labels.min()} to {labels.max()} and it names {len(keys)}"
             " words, it is damaged: get it anew"
         )
-    who = None if speaker is None else speaker.astype(np.int64).astype(np.str_)
+    who = None if speaker is None else speaker.astype(np.str_)
+    if speaker is not None and people and int(speaker.max(initial=0)) < len(people):
+        who = np.array(people)[speaker]
     return Labels(labels.astype(np.int64), tuple(keys), who, notes)
 
 

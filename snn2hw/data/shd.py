@@ -10,24 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn2hw.data import binning as bins
 from snn2hw.data.base import Dataset, check_split
 from snn2hw.data.download import locate
-from snn2hw.data.events import CHANNELS, Labels, read_events, read_labels
-from snn2hw.data.sources import SHD, Source
-from snn2hw.errors import DataError, FileFormatError
+from snn2hw.data.events import Labels, read_labels
+from snn2hw.data.sources import SHD
+from snn2hw.data.spike_counts import COMMON_STEPS, check_count, count_file
+from snn2hw.errors import DataError
 
 SPLITS = ("train", "val", "test")
 COUNTS = {"shd_train.h5": 8156, "shd_test.h5": 2264}
 OLDER = {"shd_train.h5": 8332, "shd_test.h5": 2088}
 GPN_STEPS = 20
-COMMON_STEPS = 100
-WINDOW_S = {"gpn": 1.0, "digitize": 1.4, "floor": 1.4}
 
 
 def load(
@@ -71,62 +68,8 @@ def load(
         held = _validation(labels, validation, seed)
         chosen = held if split == "val" else ~held
     default = GPN_STEPS if binning == "gpn" else COMMON_STEPS
-    data = load_file(path, SHD, split, labels, chosen, binning, steps or default, window_s)
+    data = count_file(path, f"shd/{split}", labels, chosen, binning, steps or default, window_s)
     return replace(data, notes=(*data.notes, *notes))
-
-
-def load_file(
-    path: Path,
-    source: Source,
-    split: str,
-    labels: Labels,
-    chosen: NDArray[np.bool_] | None,
-    binning: str,
-    steps: int,
-    window_s: float | None,
-) -> Dataset:
-    """Count the spikes of the chosen samples of a file; None: of all. Raises what `load` does."""
-    window = WINDOW_S.get(binning, 1.0) if window_s is None else window_s
-    dt_s = bins.step_s(binning, steps, window)
-    kept = np.ones(len(labels.y), dtype=bool) if chosen is None else chosen
-    x = np.zeros((int(kept.sum()), steps, CHANNELS), dtype=np.uint8)
-    seen = written = lost = spikes = 0
-    for events in read_events(path):
-        here = kept[seen : seen + events.samples]
-        counts = bins.bin_events(events, binning, steps, window)[here]
-        if counts.max(initial=0) > np.iinfo(x.dtype).max:
-            x = x.astype(np.uint16)
-        x[written : written + len(counts)] = counts
-        spikes += int(here[events.sample].sum())
-        lost -= int(counts.sum())
-        seen += events.samples
-        written += len(counts)
-    lost += spikes
-    said = f"{lost} of {spikes} spikes ({100 * lost / max(spikes, 1):.2f} %) fall outside the"
-    notes = (f"{said} {steps} steps of binning {binning!r}",) if lost else ()
-    return Dataset(
-        name=f"{source.name}/{split}",
-        x=x,
-        y=labels.y[kept],
-        classes=labels.classes,
-        dt_s=dt_s,
-        speaker=None if labels.speaker is None else labels.speaker[kept],
-        notes=(*labels.notes, *notes),
-    )
-
-
-def check_count(
-    path: Path, found: int, published: int, older: int | None = None
-) -> tuple[str, ...]:
-    """Return notes on the number of samples; raise FileFormatError unless it is a published one."""
-    if found == published:
-        return ()
-    if found == older:
-        return (f"{path.name} is the older release: {older} utterances, not {published}",)
-    raise FileFormatError(
-        f"{path}: has {found} utterances and the published file {published}, it is another set or"
-        " damaged: get it anew"
-    )
 
 
 def _validation(labels: Labels, validation: float | Sequence[int], seed: int) -> NDArray[np.bool_]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from snn2hw.data.base import Dataset, data_folder
-from snn2hw.data.binning import bin_events, step_s
-from snn2hw.data.events import read_events, read_labels
-from snn2hw.errors import DataError
+from snn2hw.data.events import read_labels
+from snn2hw.data.spike_counts import count_file
+from snn2hw.errors import DataError, FileFormatError
 
 
 def load(
@@ -32,31 +30,24 @@ def load(
         window_s: what they cover, in seconds; later spikes are left out, and a note says how many.
 
     Returns:
-        Dataset with x uint16 (samples, steps, channels); speaker as the file names them.
+        Dataset with x uint8, or uint16 where a count is above 255, (samples, steps, channels);
+            speaker as the file names them.
 
     Raises:
         DataError: there is no such file, or an argument is out of its range.
-        FileFormatError: it is damaged, or not of this layout, or has no labels.
+        FileFormatError: it is damaged, not of this layout, has no labels, or its words are not
+            those of train.h5 beside it.
     """
     path = _find(Path(folder), f"{split}.h5")
     labels = read_labels(path)
-    dt_s = step_s(binning, steps, window_s)
-    parts, spikes = [], 0
-    for events in read_events(path, channels=channels):
-        parts.append(bin_events(events, binning, steps, window_s, channels))
-        spikes += len(events.times)
-    x = np.concatenate(parts) if parts else np.zeros((0, steps, channels), dtype=np.uint16)
-    lost = spikes - int(x.sum())
-    said = f"{lost} of {spikes} spikes fall outside the {steps} steps of binning {binning!r}"
-    return Dataset(
-        name=f"{path.parent.name}/{split}",
-        x=x,
-        y=labels.y,
-        classes=labels.classes,
-        dt_s=dt_s,
-        speaker=labels.speaker,
-        notes=(*labels.notes, said) if lost else labels.notes,
-    )
+    train = path.with_name("train.h5")
+    if train.is_file() and read_labels(train).classes != labels.classes:
+        raise FileFormatError(
+            f"{path}: its words are not those of {train}, so that labels mean others; write it anew"
+            " with `--words`"
+        )
+    name = f"{path.parent.name}/{split}"
+    return count_file(path, name, labels, None, binning, steps, window_s, channels)
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from snn2hw.data import shd
 from snn2hw.data.base import Dataset, check_split
 from snn2hw.data.download import locate
 from snn2hw.data.events import read_labels
 from snn2hw.data.sources import SSC
+from snn2hw.data.spike_counts import COMMON_STEPS, check_count, count_file
 
 SPLITS = ("train", "val", "test")
 FILES = {"train": "ssc_train.h5", "val": "ssc_valid.h5", "test": "ssc_test.h5"}
@@ -48,6 +48,6 @@ def load(
     name = FILES[split]
     path = locate(SSC, name, download=download) / name
     labels = read_labels(path)
-    shd.check_count(path, len(labels.y), COUNTS[name])
-    default = GPN_STEPS if binning == "gpn" else shd.COMMON_STEPS
-    return shd.load_file(path, SSC, split, labels, None, binning, steps or default, window_s)
+    check_count(path, len(labels.y), COUNTS[name])
+    default = GPN_STEPS if binning == "gpn" else COMMON_STEPS
+    return count_file(path, f"ssc/{split}", labels, None, binning, steps or default, window_s)

@@ -27,6 +27,10 @@ class Augment:
     bands on a straight line. Warped frequency stands for a longer or shorter vocal tract (Jaitly
     and Hinton 2013), hidden bands and steps are SpecAugment's (Park et al. 2019).
 
+    `roll_channels` is for spikes: before all else, every step of every clip moves by a number of
+    channels of its own, what leaves at one end coming in at the other, as Wang et al. (arXiv
+    2412.01087) do with 15 on SHD; `limit` must then be above the counts.
+
     All numbers come from torch's global random state on the CPU.
 
     Attributes:
@@ -39,6 +43,7 @@ class Augment:
         stretch: share of the clip's length.
         warp: share of a band's number.
         tilt: standard deviation, in the features' units at the ends.
+        roll_channels: channels, at most.
         limit: magnitude to which the features were limited.
     """
 
@@ -51,6 +56,7 @@ class Augment:
     stretch: float = field(default=0.0, metadata=FRACTION)
     warp: float = field(default=0.0, metadata=FRACTION)
     tilt: float = field(default=0.0, metadata=NOT_NEGATIVE)
+    roll_channels: int = field(default=0, metadata=NOT_NEGATIVE)
     limit: float = field(default=4.0, metadata=ABOVE_ZERO)
 
     def __post_init__(self) -> None:
@@ -66,6 +72,11 @@ class Augment:
         """
         batch, steps, bands = x.shape[0], x.shape[1], x.shape[-1]
         parts = x.reshape(batch, steps, -1, bands)
+        if self.roll_channels:
+            places = torch.arange(bands) - torch.randint(
+                -self.roll_channels, self.roll_channels + 1, (batch, steps, 1, 1)
+            )
+            parts = parts.gather(3, (places % bands).expand_as(parts))
         if self.stretch:
             parts = _resample(parts, self.stretch, 1, (steps - 1) / 2)
         if self.warp:
