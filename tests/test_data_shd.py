@@ -1,5 +1,6 @@
 """SHD and SSC on small files in their layout."""
 
+import json
 import re
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def test_published_counts():
     assert ssc.COUNTS == {"ssc_train.h5": 75466, "ssc_valid.h5": 9981, "ssc_test.h5": 20382}
 
 
-def test_a_network_is_trained_on_it_by_a_config(small, tmp_path):
+def test_a_network_is_trained_on_it_by_a_config(small, tmp_path, capsys):
     pytest.importorskip("torch", reason="training needs the [torch] extra")
     config = tmp_path / "shd_gpn.yaml"
     config.write_text(
@@ -131,6 +132,10 @@ def test_a_network_is_trained_on_it_by_a_config(small, tmp_path):
     )
     assert main(["train", str(config), "-o", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "shd_gpn.pt").is_file()
+    # what was left out of the data is said, and kept beside the network
+    (note,) = shd.load("test", steps=5).notes
+    assert f"note: test: {note}\n" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "shd_gpn.json").read_text())["notes"]["test"] == [note]
 
 
 def test_ssc(tmp_path, monkeypatch):

@@ -99,6 +99,9 @@ def _show(result: dict[str, Any]) -> None:
         for role, part in result["data"].items()
     ]
     show(table(("split", "data", "samples", "accuracy"), rows, left=2))
+    for role, notes in result.get("notes", {}).items():
+        for note in notes:
+            say(f"note: {role}: {note}")
     epochs = len(result["history"])
     show(
         f"{result['parameters']:,} parameters, epoch {result['kept_epoch']} of {epochs} kept, "

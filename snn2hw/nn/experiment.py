@@ -128,6 +128,7 @@ def run_config(
         **about,
         "parameters": sum(p.numel() for p in stored.parameters()),
         "accuracy": {role: accuracy(stored, part.x, part.y) for role, part in data.items()},
+        "notes": {role: list(part.notes) for role, part in data.items() if part.notes},
         "kept_epoch": best_epoch(history) if best else len(history),
         "training_s": round(sum(epoch.seconds for epoch in history), 1),
         "checkpoint_sha256": _sha256(outputs.checkpoint),
