@@ -44,7 +44,7 @@ class Source:
 
 
 _HEIDELBERG = "https://zenkelab.org/datasets/"
-_GOOGLE = "http://download.tensorflow.org/data/"
+_GOOGLE = "https://storage.googleapis.com/download.tensorflow.org/data/"
 _GITHUB = "https://github.com/"
 
 
