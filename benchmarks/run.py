@@ -10,6 +10,7 @@ import energy
 import eprop_speed
 import frameworks
 import gates
+import gpn_size
 import pilotnet_bill
 import qat
 import quantize
@@ -22,6 +23,7 @@ if __name__ == "__main__":
     eprop_speed.main()
     activity.main()
     gates.main()
+    gpn_size.main([])
     energy.main()
     pilotnet_bill.main()
     quantize.main()
