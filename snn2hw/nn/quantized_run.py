@@ -16,6 +16,8 @@ from snn2hw.topology import evaluation_order
 Port: TypeAlias = tuple[str, str]
 """Layer or input, and its output port."""
 
+Steps: TypeAlias = tuple[torch.Tensor, ...]
+
 
 @dataclass(frozen=True)
 class IntegerRun:
@@ -134,9 +136,12 @@ class Stepper:
         self.kept: dict[str, dict[str, list[torch.Tensor]]] = {}
         self.from_inputs = self._from_inputs()
 
-    def _from_inputs(self) -> dict[str, tuple[torch.Tensor, torch.Tensor | None]]:
-        """Sums of what the data bring, of all steps at once, (batch, time, n_out)."""
-        found = {}
+    def _from_inputs(self) -> dict[str, tuple[Steps, Steps | None]]:
+        """Sums of what the data bring, made of all steps at once; of each step (batch, n_out).
+
+        Steps are unbound together: the gradient of a step taken out by itself is as large as all.
+        """
+        found: dict[str, tuple[Steps, Steps | None]] = {}
         for s in self.net.synapses:
             if s.source not in self.data:
                 continue
@@ -145,8 +150,8 @@ class Stepper:
             real = None
             if self.trained is not None:
                 values = messages * self.made.units[s.source, INPUT_PORT]
-                real = apply(s.map, self.real_weights[s.name], values)
-            found[s.name] = (whole, real)
+                real = apply(s.map, self.real_weights[s.name], values).unbind(1)
+            found[s.name] = (whole.unbind(1), real)
         return found
 
     def result(self) -> IntegerRun:
@@ -249,17 +254,18 @@ class Stepper:
             if not 0 <= t - s.delay < self.time:
                 continue
             whole, real = self._delivered(s, t - s.delay)
+            parts = whole.split(layer.n, 1)
+            real_parts = None if real is None else real.split(layer.n, 1)
             for k, port in enumerate(s.target_ports):
-                at = slice(k * layer.n, (k + 1) * layer.n)
-                sums[port] = sums[port] + whole[:, at]
-                if real is not None:
-                    real_sums[port] = real_sums[port] + real[:, at]
+                sums[port] = sums[port] + parts[k]
+                if real_parts is not None:
+                    real_sums[port] = real_sums[port] + real_parts[k]
         return sums, real_sums
 
     def _delivered(self, s: Synapse, t: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         if s.name in self.from_inputs:
             whole, real = self.from_inputs[s.name]
-            return whole[:, t], None if real is None else real[:, t]
+            return whole[t], None if real is None else real[t]
         port = (s.source, s.source_port)
         mantissa = self.made.mantissas[s.name]
         whole = whole_sums(s.map, mantissa, s.exponent, self.sent[port][t])
