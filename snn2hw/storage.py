@@ -127,7 +127,7 @@ def load(path: str | Path) -> FixedPointNetwork:
 
 
 def _build(said: Mapping[str, Any], file: h5py.File) -> FixedPointNetwork:
-    from snn2hw.passes.quantize import check_registers
+    from snn2hw.passes.registers import check_registers
 
     layers = []
     for k, entry in enumerate(said["layers"]):

@@ -14,7 +14,7 @@ from snn2hw.converters.netx.kinds import TAKE
 from snn2hw.errors import DataError, ParameterError
 from snn2hw.graph import FixedPointNetwork
 from snn2hw.passes.balance import balance
-from snn2hw.passes.quantize import check_registers
+from snn2hw.passes.registers import check_registers
 
 
 def from_netx(

@@ -52,6 +52,7 @@ from snn2hw.neurons.base import (
     Param,
     Ranges,
     State,
+    Trim,
     mean_error,
     own_units,
     weights_in_units,
@@ -250,4 +251,5 @@ ALIF = NeuronModel(
     bias_of={"a": "bias"},
     gain_of={"a": "input_gain"},
     nir_types=("ALIF",),
+    trim=Trim("threshold", 0.01, 1),
 )

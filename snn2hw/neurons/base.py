@@ -82,6 +82,16 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Trim:
+    """What the search may move after rounding, for each neuron: ``param`` by multiples of ``share``
+    of its value, of ``least`` integers at least. What is at the end of its register stays."""
+
+    param: str
+    share: float
+    least: int
+
+
+@dataclass(frozen=True)
 class PortMap:
     """A matrix inside a layer, from one of its input ports to others, within the same time step.
 
@@ -247,6 +257,7 @@ class NeuronModel:
     one alone if not given.
     headroom: what registers and messages hold, over calibration, where nothing else is asked for.
     shares_unit: whether the sums of all neurons have one unit, because others read their values.
+    trim: the parameter that the search moves by what the layer emits; None if there is none.
     """
 
     name: str
@@ -274,6 +285,7 @@ class NeuronModel:
     headroom: float = HEADROOM
     shares_unit: bool = False
     takes: tuple[str, ...] = ()
+    trim: Trim | None = None
 
     def output(self, name: str) -> Output:
         """The output port of that name (KeyError if there is none)."""

@@ -55,6 +55,7 @@ from snn2hw.neurons.base import (
     Ranges,
     Recurrence,
     State,
+    Trim,
     mean_error,
     message_format,
     round_weights,
@@ -325,4 +326,5 @@ GPN = NeuronModel(
     nir_types=("GPN",),
     tables={"table": SIGMOID},
     headroom=1.25,
+    trim=Trim("x_bias", 0.0, 1 << (V_FRACTION - 7)),
 )

@@ -36,6 +36,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
+    Trim,
     own_units,
     weights_in_units,
 )
@@ -190,4 +191,5 @@ LIF = NeuronModel(
     bias_of={"a": "bias"},
     gain_of={"a": "gain"},
     nir_types=("LIF", "CubaLIF", "IF"),
+    trim=Trim("threshold", 0.01, 1),
 )

@@ -37,6 +37,7 @@ from snn2hw.neurons.base import (
     Output,
     Param,
     Ranges,
+    Trim,
     own_units,
     weights_in_units,
 )
@@ -190,4 +191,5 @@ LIF_RESET = NeuronModel(
     gain_of={"a": "gain"},
     lower=lower,
     nir_types=("GLIF",),
+    trim=Trim("threshold", 0.01, 1),
 )

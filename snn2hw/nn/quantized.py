@@ -19,7 +19,7 @@ from snn2hw.passes.balance import balance
 from snn2hw.passes.config import QuantizeConfig
 from snn2hw.passes.fold import fold
 from snn2hw.passes.lower import lower
-from snn2hw.passes.quantize import HEADROOM_STEPS, _check_graph, _Quantizer
+from snn2hw.passes.quantize import HEADROOM_STEPS, Quantizer, check_graph
 
 
 class QuantizedNetwork(nn.Module):
@@ -70,7 +70,7 @@ class QuantizedNetwork(nn.Module):
         self._decode = decode.decode() if isinstance(decode, bytes) else str(decode)
         self._calibration = calibration
         self._asked = _completed(config or QuantizeConfig(), self._graph)
-        _check_graph(self._graph, self._asked)
+        check_graph(self._graph, self._asked)
         self.weights = nn.ParameterList(
             nn.Parameter(torch.tensor(p.map.weight, dtype=torch.float64))
             for p in self._graph.projections
@@ -173,8 +173,8 @@ class QuantizedNetwork(nn.Module):
             self._graph,
         )
 
-    def _calibrated(self, config: QuantizeConfig) -> _Quantizer:
-        quantizer = _Quantizer(self.graph(), self._calibration, config)
+    def _calibrated(self, config: QuantizeConfig) -> Quantizer:
+        quantizer = Quantizer(self.graph(), self._calibration, config)
         quantizer.search()  # of what the configuration leaves open
         for _ in range(HEADROOM_STEPS):
             if not quantizer.more_headroom(quantizer.build()):
@@ -201,7 +201,9 @@ def _completed(config: QuantizeConfig, graph: DiscreteGraph) -> QuantizeConfig:
     layers = {}
     for population in graph.populations:
         said = config.layer(population.name)
-        layers[population.name] = replace(said, bias_correction=bool(said.bias_correction))
+        layers[population.name] = replace(
+            said, bias_correction=bool(said.bias_correction), trim=said.trim or 0
+        )
     synapses = {}
     for projection in graph.projections:
         group = config.synapse(projection.name)

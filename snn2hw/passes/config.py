@@ -31,6 +31,7 @@ CONFIG_VERSION = 1
 WEIGHT_BITS_MIN = 2
 INPUT_BITS = 8
 CLIP_MAX = 128.0
+TRIM_MAX = (1 << (STATE_BITS - 1)) - 1
 
 LOIHI2_NEURONS = (
     *("lif", "lif_reset", "alif", "integrator", "threshold", "gpn", "sparse_leaky", "sparse_gated"),
@@ -96,11 +97,14 @@ class LayerConfig:
     """A layer of neurons.
 
     headroom: registers and messages hold this many times what calibration saw, at least 1;
-    bias_correction: whether biases make up for the mean of what rounding the weights changed.
+    bias_correction: whether biases make up for the mean of what rounding the weights changed;
+    trim: integers added to the rounded thresholds (GPN: to the bias of the current), one or one for
+    each neuron; they belong to the weights that they were chosen with.
     """
 
     headroom: float | None = None
     bias_correction: bool | None = None
+    trim: int | tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -279,6 +283,10 @@ def _check_layer(where: str, layer: LayerConfig) -> None:
         raise ParameterError(
             f"{where}: bias_correction is {layer.bias_correction!r}; give true or false"
         )
+    for trim in layer.trim if isinstance(layer.trim, tuple) else (layer.trim,):
+        _integer(f"{where}: trim", trim, -TRIM_MAX, TRIM_MAX, "registers move by")
+        if trim is None and layer.trim is not None:
+            raise ParameterError(f"{where}: trim holds None; give integers")
 
 
 def _is_number(value: object) -> bool:

@@ -31,7 +31,7 @@ from snn2hw.graph import (
     Synapse,
     by_input,
 )
-from snn2hw.linear import largest_sums, with_weight
+from snn2hw.linear import with_weight
 from snn2hw.neurons.base import WEIGHT_BITS, Incoming, IntegerLayer, MessageFormat
 from snn2hw.passes.config import (
     INPUT_BITS,
@@ -41,13 +41,20 @@ from snn2hw.passes.config import (
     QuantizeConfig,
     WeightConfig,
 )
+from snn2hw.passes.registers import check_registers
 from snn2hw.passes.search import Integers, LayerSearch, Rounding, configure
 from snn2hw.passes.search_evidence import Evidence, find_evidence
+from snn2hw.passes.search_trim import trimmed
 from snn2hw.topology import back_edges, evaluation_order
 
-__all__ = ["TARGETS", "Quantized", "check_registers", "quantize", "quantize_by"]
-
-ACCUMULATOR_MAX = (1 << 31) - 1
+__all__ = [
+    "TARGETS",
+    "Quantized",
+    "Quantizer",
+    "check_graph",
+    "quantize",
+    "quantize_by",
+]
 
 HEADROOM_STEPS = 4
 """How often the headroom of a layer that clips calibration data is doubled."""
@@ -95,8 +102,8 @@ def quantize_by(
         raise ParameterError(
             f"the configuration is for {config.target} and the target is {target}; name one"
         )
-    _check_graph(graph, config)
-    quantizer = _Quantizer(graph, calibration, config)
+    check_graph(graph, config)
+    quantizer = Quantizer(graph, calibration, config)
     quantizer.search()
     net = quantizer.build()
     for _ in range(HEADROOM_STEPS):
@@ -106,7 +113,9 @@ def quantize_by(
     return Quantized(net, quantizer.resolved())
 
 
-def _check_graph(graph: DiscreteGraph, config: QuantizeConfig) -> None:
+def check_graph(graph: DiscreteGraph, config: QuantizeConfig) -> None:
+    """TargetError for a graph that the target cannot run or that is not folded, ParameterError for
+    a configuration of another one."""
     target = config.target
     for population in graph.populations:
         if population.model.name not in TARGETS[target]:
@@ -150,10 +159,16 @@ def input_format(
     return InputFormat(node.name, node.shape, bits, signed=True, unit=largest / limit)
 
 
-class _Quantizer:
-    """The work of ``quantize_by``: what is known about the network, and the choices so far."""
+class Quantizer:
+    """The work of ``quantize_by``: what is known about the network, and the choices so far.
+
+    ``search`` decides what the configuration leaves open, ``build`` makes the integers,
+    ``more_headroom`` says whether they overflow, ``resolved`` gives the choices. ``graph`` may be
+    replaced by one with other weights and biases between two builds, as training does.
+    """
 
     def __init__(self, graph: DiscreteGraph, calibration: Data, config: QuantizeConfig) -> None:
+        """Measure ranges; arguments and errors as for ``quantize_by``, ``check_graph`` passed."""
         self.graph, self.calibration, self.config = graph, calibration, config
         data = {
             node.name: check_data(node.shape, x) for node, x in by_input(graph.inputs, calibration)
@@ -201,7 +216,12 @@ class _Quantizer:
                 f"{population.name}: silent on calibration data; its ranges are those of what "
                 "arrives, its biases and thresholds, and what follows it is placed by its weights"
             )
-        return replace(said, headroom=headroom, bias_correction=bool(said.bias_correction))
+        return replace(
+            said,
+            headroom=headroom,
+            bias_correction=bool(said.bias_correction),
+            trim=said.trim or 0,
+        )
 
     def _first_group(self, projection: Projection) -> WeightConfig:
         said = self.config.synapse(projection.name)
@@ -245,8 +265,10 @@ class _Quantizer:
             return False
         if self.config.search is None and all(group.bits == WEIGHT_BITS for group in said):
             return False
-        bias = self.config.layer(population.name).bias_correction
-        return bias is None or any(g.clip is None or g.rounding is None for g in said)
+        layer = self.config.layer(population.name)
+        trim_open = layer.trim is None and population.model.trim is not None
+        bias_open = layer.bias_correction is None
+        return trim_open or bias_open or any(g.clip is None or g.rounding is None for g in said)
 
     def _needs_evidence(self, population: Population) -> bool:
         arriving = self.graph.into(population.name)
@@ -286,8 +308,9 @@ class _Quantizer:
         ways = " and ".join(sorted({str(group.rounding) for group in found.groups}))
         self.notes.append(
             f"{name}: search: rounding {ways}, biases "
-            f"{'corrected' if found.layer.bias_correction else 'as they are'}; squared error of "
-            f"what it emits {share:.0%} of that of nearest rounding"
+            f"{'corrected' if found.layer.bias_correction else 'as they are'}, "
+            f"{np.count_nonzero(found.layer.trim or 0)} neurons trimmed; squared error of what it "
+            f"emits {share:.0%} of that of nearest rounding"
         )
 
     def _integers(self, projection: Projection, sent: npt.NDArray[np.float64]) -> Integers:
@@ -368,6 +391,7 @@ class _Quantizer:
             made = self._integer_layer(
                 population, [self._incoming(p) for p in arriving], formats[population.name]
             )
+            made = trimmed(population, made, self.layers[population.name].trim)
             layers.append(_layer(population, made))
             synapses += [_synapse(p, made) for p in arriving]
             notes += [f"{population.name}: {note}" for note in made.notes]
@@ -453,28 +477,3 @@ def _synapse(projection: Projection, made: IntegerLayer) -> Synapse:
         exponent=weights.exponent,
         delay=projection.delay,
     )
-
-
-def check_registers(net: FixedPointNetwork) -> None:
-    """TargetError where a parameter is outside its register or a sum could pass 32 bits."""
-    for layer in net.layers:
-        for param in layer.model.params:
-            values = layer.params[param.name]
-            if values.min() < param.low or values.max() > param.high:
-                raise TargetError(
-                    f"layer {layer.name!r}: {param.name} spans {values.min()}..{values.max()} and "
-                    f"the register holds {param.low}..{param.high}"
-                )
-        worst: dict[str, float] = {}
-        for synapse in net.into(layer.name):
-            largest = net.message_range(synapse.source, synapse.source_port)
-            sums = largest_sums(synapse.map, largest) * 2.0 ** max(synapse.exponent, 0)
-            for k, port in enumerate(synapse.target_ports):
-                part = sums[k * layer.n : (k + 1) * layer.n]
-                worst[port] = worst.get(port, 0.0) + float(part.max(initial=0.0))
-        for port, value in worst.items():
-            if value > ACCUMULATOR_MAX:
-                raise TargetError(
-                    f"layer {layer.name!r}: the sum at port {port} could reach {value:.3g}, beyond "
-                    "32 bits; use narrower messages or fewer inputs"
-                )

@@ -21,6 +21,7 @@ from snn2hw.neurons.base import FloatArray, Incoming, IntegerLayer
 from snn2hw.passes.config import LayerConfig, WeightConfig
 from snn2hw.passes.search_evidence import Evidence, emission_error, emitted, gram_of
 from snn2hw.passes.search_rounding import Compensated, Gram
+from snn2hw.passes.search_trim import best_trim, trimmed
 
 CLIPS = tuple(float(np.round(c, 2)) for c in np.arange(1.0, 0.19, -0.05))
 """Shares of the largest weight that are tried, all of it first."""
@@ -164,6 +165,13 @@ class LayerSearch:
         if not self.shared:
             best, least = self._nudged(groups, best, best_corrected, least)
         decided = replace(layer, bias_correction=best_corrected)
+        if layer.trim is None:
+            made = self._made(best, best_corrected)
+            trim = best_trim(self.population, made, self._emitted, self.wanted)
+            decided = replace(decided, trim=trim)
+            if trim != 0:
+                got = self._emitted(trimmed(self.population, made, trim))
+                least = emission_error(self.population, got, self.wanted)
         return Choice(decided, best, float(least.sum()), plain)
 
     def _candidate(
@@ -182,12 +190,18 @@ class LayerSearch:
             found.append(group)
         return tuple(found)
 
-    def _errors(self, groups: Sequence[WeightConfig], corrected: bool) -> FloatArray:
+    def _made(self, groups: Sequence[WeightConfig], corrected: bool) -> IntegerLayer:
         configured = [
             configure(p, group, corrected, how)
             for p, how, group in zip(self.incoming, self.roundings, groups, strict=True)
         ]
-        got = emitted(self.population, self.make(configured), self.arriving)
+        return self.make(configured)
+
+    def _emitted(self, made: IntegerLayer) -> FloatArray:
+        return emitted(self.population, made, self.arriving)
+
+    def _errors(self, groups: Sequence[WeightConfig], corrected: bool) -> FloatArray:
+        got = self._emitted(self._made(groups, corrected))
         return emission_error(self.population, got, self.wanted)
 
     def _nudged(
