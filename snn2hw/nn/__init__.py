@@ -39,6 +39,7 @@ from snn2hw.nn.neuron import Neuron
 from snn2hw.nn.plif import PLIF
 from snn2hw.nn.ponghiran_roy import SparseEncoder, SparseGated, SparseLeaky, SparseQuantizer
 from snn2hw.nn.quantized import QuantizedNetwork
+from snn2hw.nn.quantized_noise import Noise, noise_of
 from snn2hw.nn.quantized_run import IntegerRun
 from snn2hw.nn.readout import Readout
 from snn2hw.nn.recipe import Recipe, Schedule
@@ -76,6 +77,7 @@ __all__ = [
     "IntegerRun",
     "LeakyReadout",
     "Neuron",
+    "Noise",
     "NormLinear",
     "NormalizedReadout",
     "QuantizedNetwork",
@@ -96,6 +98,7 @@ __all__ = [
     "accuracy",
     "fit",
     "load_checkpoint",
+    "noise_of",
     "predict",
     "save_checkpoint",
     "spike",

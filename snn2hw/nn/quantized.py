@@ -13,6 +13,9 @@ from torch import nn
 from snn2hw.errors import DataError
 from snn2hw.graph import Data, DiscreteGraph, FixedPointNetwork, Projection
 from snn2hw.linear import Dense, with_weight
+from snn2hw.neurons.base import FloatArray, PortMap
+from snn2hw.nn.quantized_nir import written_back
+from snn2hw.nn.quantized_noise import Noise
 from snn2hw.nn.quantized_run import IntegerRun, Integers, Stepper, Trained
 from snn2hw.nn.quantized_twins import check_model
 from snn2hw.passes.balance import balance
@@ -26,16 +29,17 @@ class QuantizedNetwork(nn.Module):
     """A network trained as the integers that a chip computes.
 
     The trainable parameters are the weights and biases of the folded graph, float64, one array for
-    each group of synapses. ``forward`` quantises them and runs the fixed-point network, with the
-    very ``NeuronModel.step`` of the simulator on torch integers; gradients are straight-through,
-    those of the real-valued neurons at the states that the integers are in. Ranges, headroom and
-    clips come from calibration, at the start and at every ``refresh``; between these only the
-    integers follow the parameters. ``export`` gives the network that ``forward`` runs.
+    each group of synapses; where a layer has a matrix inside (GPN's gates see its current), that
+    matrix is a parameter of its own. ``forward`` quantises them and runs the fixed-point
+    network, with the very ``NeuronModel.step`` of the simulator on torch integers; gradients are
+    straight-through, those of the real-valued neurons at the states that the integers are in.
+    Ranges, headroom and clips come from calibration, at the start and at every ``refresh``;
+    between these only the integers follow the parameters. ``export`` gives the network that
+    ``forward`` runs.
 
-    What is no part of the exported graph (dropout, the noise of GPN's reset) does not act here.
     Time constants and thresholds stay. A zero in a matrix that is not zero throughout is taken for
     structure and stays zero. ``weights`` are in the order of ``graph().projections``, ``biases``
-    in that of ``bias_names``, (layer, parameter).
+    in that of ``bias_names``, (layer, parameter), ``inner`` in that of ``inner_names``.
 
     Args:
         graph: nir.NIRGraph, such as ``snn2hw.to_nir`` gives.
@@ -45,6 +49,8 @@ class QuantizedNetwork(nn.Module):
         config: what the quantiser is to obey. Left open, weights are rounded to the nearest,
             biases are not corrected (training does that) and clips are searched.
         method: "euler" or "exact" steps; reset: "value" or "subtract"; as for ``quantize``.
+        noise: dropout and reset noise, which act in training mode alone (``noise_of``); with them
+            the forward pass is the chip's but for what they change.
 
     Raises:
         GraphError: a layer of a neuron that cannot be trained on integers, by name.
@@ -59,10 +65,14 @@ class QuantizedNetwork(nn.Module):
         config: QuantizeConfig | None = None,
         method: str = "euler",
         reset: str = "value",
+        noise: Noise | None = None,
     ) -> None:
         """See the class for the arguments."""
         super().__init__()
-        self._graph = fold(lower(graph, dt, method, reset))
+        self._nir, self._lowered = graph, lower(graph, dt, method, reset)
+        self._graph = fold(self._lowered)
+        self.noise = noise or Noise()
+        self.noise.check(self._graph)
         for population in self._graph.populations:
             check_model(population.name, population.model.name)
         metadata = graph.nodes[self._graph.outputs[0].name].metadata or {}
@@ -71,11 +81,19 @@ class QuantizedNetwork(nn.Module):
         self._calibration = calibration
         self._asked = _completed(config or QuantizeConfig(), self._graph)
         check_graph(self._graph, self._asked)
-        self.weights = nn.ParameterList(
-            nn.Parameter(torch.tensor(p.map.weight, dtype=torch.float64))
-            for p in self._graph.projections
+        self.inner_names = [p.name for p in self._lowered.populations if p.port_maps]
+        self.inner = nn.ParameterList(
+            nn.Parameter(torch.tensor(self._port_map(name).weight, dtype=torch.float64))
+            for name in self.inner_names
         )
-        self._masks = [_mask(p) for p in self._graph.projections]
+        self._bare = [self._own_rows(p) for p in self._graph.projections]
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.tensor(p.map.weight[:rows], dtype=torch.float64))
+            for p, rows in zip(self._graph.projections, self._bare, strict=True)
+        )
+        self._masks = [
+            _mask(p, rows) for p, rows in zip(self._graph.projections, self._bare, strict=True)
+        ]
         # What nothing leads to, such as the neuron that stands for a late bias, is not trained.
         self.bias_names = [
             (p.name, name)
@@ -93,7 +111,7 @@ class QuantizedNetwork(nn.Module):
 
     def graph(self) -> DiscreteGraph:
         """The folded graph with the parameters of this moment, in floats."""
-        weights = [w.detach().cpu().numpy().copy() for w in self.weights]
+        weights = {name: w.detach().cpu().numpy().copy() for name, w in self._effective().items()}
         biases: dict[str, dict[str, Any]] = {}
         for (population, name), bias in zip(self.bias_names, self.biases, strict=True):
             biases.setdefault(population, {})[name] = bias.detach().cpu().numpy().copy()
@@ -104,10 +122,18 @@ class QuantizedNetwork(nn.Module):
                 for p in self._graph.populations
             ),
             projections=tuple(
-                replace(p, maps=(with_weight(p.map, w if m is None else w * m.numpy()),))
-                for p, w, m in zip(self._graph.projections, weights, self._masks, strict=True)
+                replace(p, maps=(with_weight(p.map, weights[p.name]),))
+                for p in self._graph.projections
             ),
         )
+
+    def to_nir(self) -> Any:
+        """The graph that was given, as nir.NIRGraph, with the weights and biases of this moment in
+        its nodes: lowered and folded again it is ``graph()``.
+
+        Raises GraphError where what was trained as one matrix comes from several nodes, by name.
+        """
+        return written_back(self._nir, self._lowered, self._graph, self.graph(), self._inner())
 
     def refresh(self, search: bool = False) -> None:
         """Calibrate anew with the parameters of this moment: ranges and headroom, and with
@@ -145,8 +171,9 @@ class QuantizedNetwork(nn.Module):
     def trace(self, x: torch.Tensor | Mapping[str, torch.Tensor]) -> IntegerRun:
         """Every integer of a run; x and errors as for ``forward``."""
         made = self._integers()
-        run = Stepper(made, self._messages(x, made), self._trained() if _learning(self) else None)
-        return run.result()
+        learned = self._trained() if _learning(self) else None
+        noise = self.noise if self.training else None
+        return Stepper(made, self._messages(x, made), learned, noise).result()
 
     def _messages(
         self, x: torch.Tensor | Mapping[str, torch.Tensor], made: Integers
@@ -162,16 +189,39 @@ class QuantizedNetwork(nn.Module):
         }
 
     def _trained(self) -> Trained:
-        masked = [
-            w if m is None else w * m.to(w.device)
-            for w, m in zip(self.weights, self._masks, strict=True)
-        ]
-        names = [p.name for p in self._graph.projections]
-        return Trained(
-            dict(zip(names, masked, strict=True)),
-            dict(zip(self.bias_names, self.biases, strict=True)),
-            self._graph,
-        )
+        biases = dict(zip(self.bias_names, self.biases, strict=True))
+        return Trained(self._effective(), biases, self._graph)
+
+    def _effective(self) -> dict[str, torch.Tensor]:
+        """Weights by projection, with the rows that matrices inside layers add: [W; M W]."""
+        inner = dict(zip(self.inner_names, self.inner, strict=True))
+        found = {}
+        for p, w, mask, rows in zip(
+            self._graph.projections, self.weights, self._masks, self._bare, strict=True
+        ):
+            weight = w if mask is None else w * mask.to(w.device)
+            if rows < len(p.map.weight):
+                n = self._graph.population(p.target).n
+                k = p.target_ports.index(self._port_map(p.target).source)
+                weight = torch.cat([weight, inner[p.target] @ weight[k * n : (k + 1) * n]])
+            found[p.name] = weight
+        return found
+
+    def _port_map(self, population: str) -> PortMap:
+        return self._lowered.population(population).port_maps[0]
+
+    def _inner(self) -> dict[str, FloatArray]:
+        named = zip(self.inner_names, self.inner, strict=True)
+        return {name: matrix.detach().cpu().numpy().copy() for name, matrix in named}
+
+    def _own_rows(self, p: Projection) -> int:
+        """Rows of a projection that are no product with a matrix inside its target."""
+        rows = len(p.map.weight)
+        if p.target in self.inner_names:
+            inside = self._port_map(p.target)
+            if inside.source in p.target_ports:
+                return rows - len(inside.weight)
+        return rows
 
     def _calibrated(self, config: QuantizeConfig) -> Quantizer:
         quantizer = Quantizer(self.graph(), self._calibration, config)
@@ -183,7 +233,7 @@ class QuantizedNetwork(nn.Module):
 
     def _integers(self) -> Integers:
         """The integers of the parameters of this moment, made anew only if these changed."""
-        parameters = [*self.weights, *self.biases]
+        parameters = [*self.weights, *self.inner, *self.biases]
         key = tuple(part for p in parameters for part in (id(p), p._version))
         if self._made is None or self._made[0] != key:
             self._quantizer.graph = self.graph()
@@ -227,8 +277,8 @@ def _kept(resolved: QuantizeConfig, asked: QuantizeConfig) -> QuantizeConfig:
     return replace(resolved, layers=layers, synapses=synapses)
 
 
-def _mask(projection: Projection) -> torch.Tensor | None:
-    weight = projection.map.weight
+def _mask(projection: Projection, rows: int) -> torch.Tensor | None:
+    weight = projection.map.weight[:rows]
     if not isinstance(projection.map, Dense) or np.all(weight != 0) or not np.any(weight):
         return None
     return torch.tensor(weight != 0, dtype=torch.float64)

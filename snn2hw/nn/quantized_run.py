@@ -10,6 +10,7 @@ import torch
 
 from snn2hw.graph import INPUT_PORT, DiscreteGraph, FixedPointNetwork, Layer, Population, Synapse
 from snn2hw.nn.quantized_links import apply, whole_sums
+from snn2hw.nn.quantized_noise import Drawn, Noise
 from snn2hw.nn.quantized_twins import TWINS, sum_units, through
 from snn2hw.topology import evaluation_order
 
@@ -120,11 +121,18 @@ class Stepper:
     """One run: integers always, their twins beside them where gradients are wanted."""
 
     def __init__(
-        self, made: Integers, data: dict[str, torch.Tensor], trained: Trained | None
+        self,
+        made: Integers,
+        data: dict[str, torch.Tensor],
+        trained: Trained | None,
+        noise: Noise | None = None,
     ) -> None:
-        """data: input -> messages, int64 (batch, time, n); trained: None where no gradients are."""
+        """data: input -> messages, int64 (batch, time, n); trained: None where no gradients are;
+        noise: None where the network alone is to run."""
         self.made, self.net, self.data, self.trained = made, made.net, data, trained
-        self.batch, self.time = next(iter(data.values())).shape[:2]
+        first = next(iter(data.values()))
+        self.batch, self.time = first.shape[:2]
+        self.drawn = Drawn(noise or Noise(), self.net, self.batch, first)
         self.real_weights = {}
         if trained is not None:
             self.real_weights = {
@@ -198,12 +206,15 @@ class Stepper:
 
     def _start(self, layer: Layer) -> dict[str, torch.Tensor]:
         zeros = torch.zeros((self.batch, layer.n), dtype=torch.int64, device=self.made.device)
-        return {
+        start = {
             s.name: zeros + torch.as_tensor(layer.start[s.name], device=zeros.device)
             if s.name in layer.start
             else zeros
             for s in layer.model.states
         }
+        if layer.name in self.drawn.resets:
+            start["v"] = start["v"] + self.drawn.resets[layer.name]
+        return start
 
     def _step(
         self,
@@ -225,6 +236,9 @@ class Stepper:
             name: values.to(torch.int64)
             for name, values in zip(names, result[: len(names)], strict=True)
         }
+        if layer.name in self.drawn.resets:
+            shift = torch.as_tensor(layer.params["message_shift"], device=made.device)
+            found = self.drawn.after_reset(layer.name, found, shift)
         states[layer.name] = {s.name: found[s.name] for s in model.states}
         kept = self.kept.setdefault(layer.name, {})
         for state in model.states:
@@ -254,8 +268,8 @@ class Stepper:
             if not 0 <= t - s.delay < self.time:
                 continue
             whole, real = self._delivered(s, t - s.delay)
-            parts = whole.split(layer.n, 1)
-            real_parts = None if real is None else real.split(layer.n, 1)
+            parts = torch.split(whole, layer.n, 1)
+            real_parts = None if real is None else torch.split(real, layer.n, 1)
             for k, port in enumerate(s.target_ports):
                 sums[port] = sums[port] + parts[k]
                 if real_parts is not None:
@@ -264,11 +278,21 @@ class Stepper:
 
     def _delivered(self, s: Synapse, t: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         if s.name in self.from_inputs:
-            whole, real = self.from_inputs[s.name]
-            return whole[t], None if real is None else real[t]
+            wholes, reals = self.from_inputs[s.name]
+            return wholes[t], None if reals is None else reals[t]
         port = (s.source, s.source_port)
-        mantissa = self.made.mantissas[s.name]
-        whole = whole_sums(s.map, mantissa, s.exponent, self.sent[port][t])
+        sent = self.sent[port][t]
+        kept, scale = self.drawn.kept.get(s.source, (None, 1.0))
+        if s.source == s.target:
+            kept = None  # what a layer tells itself is no part of what others hear
+        if kept is not None:
+            sent = sent * kept
+        whole = whole_sums(s.map, self.made.mantissas[s.name], s.exponent, sent)
+        if kept is not None:
+            whole = (whole * scale).round().to(torch.int64)
         if self.trained is None:
             return whole, None
-        return whole, apply(s.map, self.real_weights[s.name], self.real_sent[port][t])
+        real_sent = self.real_sent[port][t]
+        if kept is not None:
+            real_sent = real_sent * (kept * scale)
+        return whole, apply(s.map, self.real_weights[s.name], real_sent)
