@@ -1,7 +1,7 @@
 """The trained networks of the quantisation benchmarks: two tasks, LIF and GPN, seeds 0, 1, 2.
 
 Japanese Vowels: the demo's networks, trained here in seconds. Digits: the checkpoints in examples/,
-which train_speech_commands.py made.
+which ``snn2hw train examples/speech_commands_{lif,gpn}.yaml --seed N`` makes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from snn2hw.data.base import Dataset
 from snn2hw.demo_models import NEURONS, RECIPES, build_japanese_vowels
 from snn2hw.errors import DataError
 from snn2hw.nn import load_checkpoint, train
+from snn2hw.nn.config import read_config
 
 SEEDS = (0, 1, 2)
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -66,15 +67,14 @@ def _vowels() -> Task:
 
 
 def _digits() -> Task:
-    sys.path.insert(0, str(EXAMPLES))
-    from train_speech_commands import augment, checkpoint_path
-
+    config = read_config(EXAMPLES / "speech_commands_gpn.yaml")
     data, held, test = (
         arabic_speech_commands.load_digits(split) for split in ("train", "val", "test")
     )
 
     def floats(neuron: str, seed: int) -> nn.Module:
-        return load_checkpoint(checkpoint_path(neuron, seed))
+        name = f"speech_commands_{neuron}{f'_seed{seed}' if seed else ''}.pt"
+        return load_checkpoint(EXAMPLES / "checkpoints" / name)
 
     return Task(
         name="digits",
@@ -85,7 +85,7 @@ def _digits() -> Task:
         first=(data.x, data.y),
         held=(held.x, held.y),
         first_floats=lambda neuron: floats(neuron, 0),
-        training={"batch_size": 128, "augment": augment},
+        training={"batch_size": 128, "augment": config.training.augment},
     )
 
 
