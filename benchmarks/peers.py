@@ -7,6 +7,10 @@ which changes how integers are stored, not which they are. Both saturate weights
 and know LIF neurons only; the linear readout is rounded by the same rule. Reimplemented from the
 rules; biases and the registers' widths are ours. Real-valued data enter as our 8-bit messages, and
 the layer that they enter counts in units of these, so that its weights keep their 256 or 64 steps.
+
+Neither has a rule for fewer bits: with ``bits`` below 8 their weights keep their range, in steps
+that are 2**(8 - bits) times as large, as if the chip dropped the last bits. PyTorch's dynamic
+quantisation has 8 bits alone.
 """
 
 from __future__ import annotations
@@ -25,7 +29,9 @@ RULES = {"nir_paper": (256.0, 4095), "lava_dl": (64.0, 4096)}
 """Peer -> integer weight of 1.0, and integer decay of 1."""
 
 
-def rounded(graph: DiscreteGraph, net: FixedPointNetwork, peer: str) -> FixedPointNetwork:
+def rounded(
+    graph: DiscreteGraph, net: FixedPointNetwork, peer: str, bits: int = 8
+) -> FixedPointNetwork:
     """Our network with the integers that the peer's rules give.
 
     graph: folded; net: our integers of it, LIF neurons and readouts only.
@@ -59,8 +65,10 @@ def rounded(graph: DiscreteGraph, net: FixedPointNetwork, peer: str) -> FixedPoi
     for synapse in net.synapses:
         real = next(p for p in graph.projections if p.name == synapse.name).map.weight
         # A mixed-sign matrix holds even integers from -256 to 254.
-        even = np.clip(np.rint(real * steps / 2), -128, 127).astype(np.int8)
-        synapses.append(replace(synapse, map=with_weight(synapse.map, even), exponent=1))
+        exponent, most = 9 - bits, 1 << (bits - 1)
+        scaled = np.rint(real * steps / 2**exponent)
+        even = np.clip(scaled, -most, most - 1).astype(np.int8)
+        synapses.append(replace(synapse, map=with_weight(synapse.map, even), exponent=exponent))
     return replace(net, layers=tuple(layers), synapses=tuple(synapses))
 
 

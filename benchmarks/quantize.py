@@ -1,40 +1,34 @@
 """Accuracy after post-training quantisation at 8, 4, 3 and 2 bits, by ranges and by the search.
 
-    SNN2HW_DATA=/path/to/data python benchmarks/quantize.py
+    SNN2HW_DATA=/path/to/data python benchmarks/quantize.py [--task vowels|digits]
+                                                            [--neuron lif|gpn]
 
-Japanese Vowels: the demo's LIF and GPN, seeds 0, 1, 2. Digits: the checkpoints in examples/, if the
-data are at hand. Calibration on training data, accuracy on the test split, in points lost. Beside
-them, at 8 bits, what peers lose (see ``peers``): their rounding on the LIF networks, and PyTorch's
-dynamic quantisation on a GRU of the same size. ``agree`` is the share of test samples with the
-class of the float network, a finer measure than accuracy.
+LIF and GPN, seeds 0, 1, 2 (``trained``). Calibration on training data, accuracy on the test split,
+in points lost. Beside them, at 8 and 4 bits, what peers lose (see ``peers``): their rounding on the
+LIF networks, and PyTorch's dynamic quantisation on a GRU on the same data. ``agree`` is the share
+of test samples with the class of the float network, a finer measure than accuracy.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import peers
 from common import Bench
+from trained import SEEDS, Task, chosen, found
 
 import snn2hw
-from snn2hw.data import arabic_speech_commands, japanese_vowels
 from snn2hw.data.base import Dataset
-from snn2hw.demo_models import NEURONS, train_japanese_vowels
-from snn2hw.errors import DataError
 from snn2hw.executor import execute
 from snn2hw.graph import FixedPointNetwork
-from snn2hw.nn import load_checkpoint
 from snn2hw.passes import QuantizeConfig, fold, lower, quantize_graph
 from snn2hw.passes.config import WeightConfig
 
-SEEDS = (0, 1, 2)
 BITS = (8, 4, 3, 2)
-CHECKPOINTS = Path(__file__).parent.parent / "examples" / "checkpoints"
+PEER_BITS = (8, 4)
 
 
 class Network:
@@ -78,46 +72,47 @@ class Network:
                 net = self.quantized(bits, search)
                 yield self.row(way, bits, net, time.perf_counter() - start)
         if all(p.model.name in ("lif", "readout") for p in self.folded.populations):
-            for peer in peers.RULES:
-                net = peers.rounded(self.folded, self.quantized(8, False), peer)
-                yield self.row(peer, 8, net, 0.0)
+            for bits in PEER_BITS:
+                for peer in peers.RULES:
+                    net = peers.rounded(self.folded, self.quantized(8, False), peer, bits)
+                    yield self.row(peer, bits, net, 0.0)
 
     @property
     def folded(self):
         return fold(lower(self.graph, self.test.dt_s))
 
 
-def main() -> None:
-    train, test = japanese_vowels.load_spikes("train"), japanese_vowels.load_spikes("test")
-    bench = Bench("quantize", seeds=SEEDS, data={test.name: test.sha256()})
-    for neuron in NEURONS:
-        for seed in SEEDS:
-            model = train_japanese_vowels(neuron, train, seed=seed)
-            name = f"Japanese Vowels, {neuron.upper()}"
-            for row in Network(name, seed, model, train.x, test).rows():
-                bench.add(row)
+def gru_rows(task: Task) -> Iterator[dict[str, object]]:
     for seed in SEEDS:
-        floats, fixed, agree = peers.gru(train, test, seed)
-        row = {"network": "Japanese Vowels, GRU", "seed": seed, "way": "torch", "bits": 8}
-        bench.add({**row, "float": floats, "lost_points": 100 * (floats - fixed), "agree": agree})
+        floats, fixed, agree = peers.gru(task.train, task.test, seed)
         lost = 100 * (floats - fixed)
-        print(f"Japanese Vowels, GRU, seed {seed}: float {floats:.2%}, lost {lost:+.2f} points")
-    try:
-        digits = {split: arabic_speech_commands.load_digits(split) for split in ("train", "test")}
-    except DataError as error:
-        print(f"digits left out: {error}", file=sys.stderr)
-    else:
-        for neuron in NEURONS:
-            model = load_checkpoint(CHECKPOINTS / f"speech_commands_{neuron}.pt")
-            calibration = digits["train"].x[::4]
-            made = Network(f"digits, {neuron.upper()}", 0, model, calibration, digits["test"])
-            for row in made.rows():
+        name = f"{task.name}, GRU"
+        print(f"{name}, seed {seed}: float {floats:.2%}, lost {lost:+.2f} points", flush=True)
+        row = {"network": name, "seed": seed, "way": "torch", "bits": 8}
+        yield {**row, "float": floats, "lost_points": lost, "agree": agree}
+
+
+def main() -> None:
+    name, tasks, neurons = chosen(__doc__.splitlines()[0])
+    bench = Bench(f"quantize{name}", seeds=SEEDS)
+    for task in found(tasks):
+        for neuron in neurons:
+            for seed in SEEDS:
+                named = f"{task.name}, {neuron.upper()}"
+                model = task.floats(neuron, seed)
+                for row in Network(named, seed, model, task.calibration, task.test).rows():
+                    bench.add(row)
+        if "lif" in neurons:
+            for row in gru_rows(task):
                 bench.add(row)
-    means: dict[tuple[object, ...], list[float]] = {}
+    groups: dict[tuple[object, ...], list[dict[str, float]]] = {}
     for row in bench.rows:
-        means.setdefault((row["network"], row["bits"], row["way"]), []).append(row["lost_points"])
-    for (network, bits, way), lost in means.items():
-        print(f"{network}, {bits} bits, {way}: mean of {len(lost)}: {statistics.mean(lost):+.2f}")
+        groups.setdefault((row["network"], row["bits"], row["way"]), []).append(row)
+    for (network, bits, way), rows in groups.items():
+        lost, agree = (
+            statistics.mean(row[key] for row in rows) for key in ("lost_points", "agree")
+        )
+        print(f"{network}, {bits} bits, {way}: means of {len(rows)}: {lost:+.2f}, {agree:.1%}")
     bench.write()
 
 

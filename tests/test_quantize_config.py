@@ -32,7 +32,10 @@ groups = st.builds(
     exponent=st.none() | st.integers(-7, 8),
 )
 layers = st.builds(
-    LayerConfig, st.none() | st.floats(1.0, 1024.0), st.sampled_from((None, True, False))
+    LayerConfig,
+    st.none() | st.floats(1.0, 1024.0),
+    st.sampled_from((None, True, False)),
+    st.none() | st.integers(-9, 9) | st.lists(st.integers(-9, 9), min_size=1).map(tuple),
 )
 configs = st.builds(
     QuantizeConfig,
@@ -174,7 +177,7 @@ def test_the_written_plan_makes_the_same_integers(make, bits: int) -> None:
     for group in made.config.synapses.values():
         assert None not in (group.bits, group.scale, group.rounding, group.clip, group.exponent)
     for layer in made.config.layers.values():
-        assert None not in (layer.headroom, layer.bias_correction)
+        assert None not in (layer.headroom, layer.bias_correction, layer.trim)
     plan = QuantizeConfig.from_text(made.config.text())
     again = quantize_graph_by(make(), calibration=spikes(), config=plan)
     assert same(made.net, again.net)

@@ -280,7 +280,7 @@ class Quantizer:
     def _search_layer(self, population: Population, evidence: Evidence) -> None:
         name = population.name
         arriving = self.graph.into(population.name)
-        messages = [self._integers(p, evidence.arriving(p)) for p in arriving]
+        messages = [self.integers(p, evidence.arriving(p)) for p in arriving]
 
         def make(incoming: Sequence[Incoming]) -> IntegerLayer:
             known = [i for i, p in zip(incoming, arriving, strict=True) if self._known(p)]
@@ -313,7 +313,7 @@ class Quantizer:
             f"emits {share:.0%} of that of nearest rounding"
         )
 
-    def _integers(self, projection: Projection, sent: npt.NDArray[np.float64]) -> Integers:
+    def integers(self, projection: Projection, sent: npt.NDArray[np.float64]) -> Integers:
         """Real messages as the integers that the chip carries."""
         bare = self._bare(projection)
         whole = np.rint(sent / bare.message_unit)
@@ -380,18 +380,21 @@ class Quantizer:
         except Snn2hwError as error:
             raise type(error)(f"layer {population.name!r}: {error}") from None
 
+    def layer(self, population: Population) -> IntegerLayer:
+        """The integers of one layer, as the choices make them; messages have their formats."""
+        incoming = [self._incoming(p) for p in self.graph.into(population.name)]
+        made = self._integer_layer(population, incoming, self.formats[population.name])
+        return trimmed(population, made, self.layers[population.name].trim)
+
     def build(self) -> FixedPointNetwork:
         """The integers that the choices make."""
         graph, config = self.graph, self.config
-        formats = self._formats()
+        self._formats()
         layers, synapses = [], []
         notes = list(self.notes)
         for population in graph.populations:
             arriving = graph.into(population.name)
-            made = self._integer_layer(
-                population, [self._incoming(p) for p in arriving], formats[population.name]
-            )
-            made = trimmed(population, made, self.layers[population.name].trim)
+            made = self.layer(population)
             layers.append(_layer(population, made))
             synapses += [_synapse(p, made) for p in arriving]
             notes += [f"{population.name}: {note}" for note in made.notes]
