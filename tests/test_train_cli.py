@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +208,18 @@ def test_a_config_is_refused_with_the_place_in_the_file(tmp_path, capsys, old, n
     assert main(["train", path, "-o", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
+
+
+def test_the_configs_of_the_examples_and_of_the_documentation_are_read(tmp_path):
+    root = Path(__file__).parents[1]
+    text = (root / "docs" / "training.md").read_text(encoding="utf-8")
+    documented = write(tmp_path, text.split("```yaml\n")[1].split("```")[0])
+    assert read_config(documented).training.keep == "best"
+    configs = sorted(root.glob("examples/**/*.yaml"))
+    assert len(configs) > 3
+    for path in configs:
+        config = read_config(path)
+        assert set(config.splits) == {"train", "validation", "test"}, path
 
 
 def test_other_refusals(tmp_path, capsys):
