@@ -19,6 +19,7 @@ from snn2hw.energy.baselines import (
     compare,
     estimate_baseline,
     multiplications,
+    published_ratio,
     spike_cost,
     twin,
 )
@@ -247,6 +248,20 @@ def test_ponghiran_and_roy_by_their_own_sizes() -> None:
     # traditional: H nnz(x), then 6 H a layer, H for each spike of the first and O of the second
     assert multiplications("traditional", 5, 8, 3, [2, 4]) == 8 * 5 + 48 + 8 * 2 + 48 + 3 * 4
     assert multiplications("gated", 5, 8, 3, [2]) == 16 * 5 + 64 + 16 * 2 + 3 * 2
+    # two layers by hand: 2 H nnz(x); 8 H + 2 H nnz(own) + 2 H nnz to the next; the last O nnz
+    gated = 16 * 5 + (64 + 16 * 2 + 16 * 2) + (64 + 16 * 4 + 3 * 4)
+    assert multiplications("gated", 5, 8, 3, [2, 4]) == gated
+    assert multiplications("gated_v1", 5, 8, 3, [2, 4]) == gated - 16 * 2 - 16 * 4
+    # as published: 2 H nnz(input of the layer) in the place of 2 H nnz(own), for both versions
+    published = gated - 16 * (2 + 4) + 16 * (5 + 2)
+    for kind in ("gated_v1", "gated"):
+        assert multiplications(kind, 5, 8, 3, [2, 4], as_published=True) == published
+    for kind in ("gru", "lstm", "traditional"):
+        same = [multiplications(kind, 5, 8, 3, [2, 4], as_published=p) for p in (False, True)]
+        assert same[0] == same[1]
+    # a GRU on dense data, 3 H 10 + (3 H^2 + 12 H + 3 H H) + (3 H^2 + 12 H + O H), over that
+    gru = 240 + (192 + 96 + 192) + (192 + 96 + 24)
+    assert published_ratio("gated", 5, 10, 8, 3, [2, 4]) == gru / published
     with pytest.raises(ParameterError, match="network 'rnn' is unknown"):
         multiplications("rnn", 1, 1, 1, [1])
 

@@ -6,7 +6,7 @@ from snn2hw.energy.baselines.break_even import SpikeCost, spike_cost
 from snn2hw.energy.baselines.charges import estimate_baseline
 from snn2hw.energy.baselines.compare import Comparison, Rival, baselines_of, compare
 from snn2hw.energy.baselines.networks import Baseline, Signal, build, twin
-from snn2hw.energy.baselines.ponghiran import multiplications
+from snn2hw.energy.baselines.ponghiran import multiplications, published_ratio
 
 __all__ = [
     "Baseline",
@@ -19,6 +19,7 @@ __all__ = [
     "compare",
     "estimate_baseline",
     "multiplications",
+    "published_ratio",
     "spike_cost",
     "twin",
 ]
