@@ -211,6 +211,18 @@ class Layer:
         """Number of neurons."""
         return prod(self.shape)
 
+    def message_max(self, port: str) -> int:
+        """Largest absolute message that leaves an output port."""
+        output = self.model.output(port)
+        if port in self.model.limits:
+            return max(1, int(self.params[self.model.limits[port]].max()))
+        return 1 if output.is_spike else (1 << (output.bits - 1)) - 1
+
+    def message_bits(self, port: str) -> int:
+        """Bits of a message that leaves an output port, sign included; 1: a spike."""
+        is_spike = self.model.output(port).is_spike
+        return 1 if is_spike else self.message_max(port).bit_length() + 1
+
 
 @dataclass(frozen=True)
 class Synapse:
@@ -293,8 +305,7 @@ class FixedPointNetwork:
         for node in self.inputs:
             if node.name == source:
                 return node.high
-        output = self.layer(source).model.output(port)
-        return 1 if output.is_spike else (1 << (output.bits - 1)) - 1
+        return self.layer(source).message_max(port)
 
     @property
     def input(self) -> InputFormat:

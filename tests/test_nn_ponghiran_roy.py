@@ -257,6 +257,21 @@ def test_dropout_is_one_mask_a_sequence_of_the_candidates():
     assert torch.equal(layer.eval().trace(x)[1]["i"][0], torch.ones(8, 200))
 
 
+def test_penalty_is_of_the_last_forward_pass_in_training():
+    torch.manual_seed(0)
+    layer = SparseGated(6, penalty_weight=0.5)
+    assert float(layer.penalty()) == 0
+    x = torch.randn(3, 5, 12, requires_grad=True)
+    i = layer.trace(x)[1]["i"].detach()
+    wanted = 0.5 * float(i.mean() / i.square().mean().sqrt())
+    assert float(layer.penalty().detach()) == pytest.approx(wanted)
+    layer.penalty().backward()
+    assert bool(x.grad.abs().sum() > 0)
+    layer.eval()(x)
+    assert float(layer.penalty()) == 0
+    assert float(SparseGated(6).penalty()) == 0
+
+
 def test_initial_weights():
     torch.manual_seed(0)
     weight = SparseGated(16).linear.weight.detach()
@@ -300,6 +315,7 @@ def test_an_exported_network_comes_back(trained, tmp_path):
         (lambda: SparseQuantizer(6, -1), "threshold is -1, give a whole number of steps from 0"),
         (lambda: SparseQuantizer(6, 3, 0.0), "momentum is 0.0, give above 0 and up to 1"),
         (lambda: SparseGated(4, dropout=1.0), "SparseGated: dropout is 1.0, give 0 or more"),
+        (lambda: SparseGated(4, penalty_weight=-1.0), "penalty_weight is -1.0, give 0 or more"),
         (lambda: SparseGated(4, recurrent=1), "SparseGated: recurrent is 1, give True or False"),
         (lambda: SparseLeaky(0), "SparseLeaky: n_neurons is 0"),
         (lambda: build("ponghiran_roy", (4,), 2, 0, version="v3"), "version is 'v3', give one of"),

@@ -126,6 +126,14 @@ def test_what_is_sent_and_held_is_what_arrived():
     assert 0.1 < (state["y"] != 0).mean() < 0.9
 
 
+def test_messages_are_as_wide_as_the_quantiser_says():
+    """Not 12 bits: what is priced, and whether a sum of 1,024 inputs fits 32 bits, hangs on it."""
+    net = snn2hw.quantize(graph(), calibration=spikes())
+    assert (net.message_range("y", "y"), net.layer("y").message_bits("y")) == (31, 6)
+    found = net.run(spikes()).activity
+    assert found.layer("y").port_bits == {"y": 6}
+
+
 def test_silence_stays_silent():
     net = snn2hw.quantize(graph(), calibration=np.zeros((1, 5, 5)))
     assert not net.run(np.zeros((1, 5, 5), dtype=np.int64), record=("y",)).state["y"]["y"].any()

@@ -256,6 +256,8 @@ class NeuronModel:
     takes: the input ports among which what arrives at a node is divided, in equal parts; the first
     one alone if not given.
     headroom: what registers and messages hold, over calibration, where nothing else is asked for.
+    limits: graded output -> integer parameter that its absolute value does not exceed, where that
+    is less than its bits.
     shares_unit: whether the sums of all neurons have one unit, because others read their values.
     trim: the parameter that the search moves by what the layer emits; None if there is none.
     """
@@ -286,6 +288,7 @@ class NeuronModel:
     shares_unit: bool = False
     takes: tuple[str, ...] = ()
     trim: Trim | None = None
+    limits: Mapping[str, str] = field(default_factory=dict)
 
     def output(self, name: str) -> Output:
         """The output port of that name (KeyError if there is none)."""

@@ -66,6 +66,7 @@ STATES = (
     State("v", STATE_BITS, "what is held and was not sent; clips"),
 )
 OUTPUTS = (Output("y", MESSAGE_BITS, "what is sent, in steps of the quantiser"),)
+LIMITS = {"y": "limit"}
 QUANTIZER_PARAMS = (
     Param("step_shift", 0, STATE_BITS - 1, "a step of the quantiser is 2^this of V"),
     Param("threshold", 0, MESSAGE_MAX, "largest |q| that is not sent"),

@@ -34,6 +34,7 @@ from snn2hw.neurons.base import (
 from snn2hw.neurons.gpn import GATE_FRACTION, SIGMOID, UNIT_FRACTION, sigmoid
 from snn2hw.neurons.sparse import (
     DRIVE_SHIFT,
+    LIMITS,
     OUTPUTS,
     QUANTIZER_PARAMS,
     SOURCE,
@@ -135,6 +136,7 @@ SPARSE_GATED = NeuronModel(
         *QUANTIZER_PARAMS,
     ),
     outputs=OUTPUTS,
+    limits=LIMITS,
     step=step,
     float_step=float_step,
     lower=lower,

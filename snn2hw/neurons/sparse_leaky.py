@@ -31,6 +31,7 @@ from snn2hw.neurons.base import (
 )
 from snn2hw.neurons.sparse import (
     DRIVE_SHIFT,
+    LIMITS,
     OUTPUTS,
     QUANTIZER_PARAMS,
     SOURCE,
@@ -118,6 +119,7 @@ SPARSE_LEAKY = NeuronModel(
         *QUANTIZER_PARAMS,
     ),
     outputs=OUTPUTS,
+    limits=LIMITS,
     step=step,
     float_step=float_step,
     lower=lower,

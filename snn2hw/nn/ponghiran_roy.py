@@ -304,6 +304,7 @@ class SparseGated(SparseNeuron):
         recurrent: the neurons hear what they sent.
         bits, threshold, momentum: of the quantiser; see `SparseQuantizer`.
         dropout: probability of dropping a neuron's C, 0 <= dropout < 1.
+        penalty_weight: of `penalty`; ours, the authors have none.
 
     Raises:
         ParameterError: an argument out of its range.
@@ -319,9 +320,16 @@ class SparseGated(SparseNeuron):
         threshold: int = 3,
         momentum: float = 0.1,
         dropout: float = 0.2,
+        penalty_weight: float = 0.0,
     ) -> None:
         """See the class for the arguments."""
         super().__init__(n_neurons, bits, threshold, momentum, dropout)
+        self.penalty_weight = check_real(penalty_weight, "penalty_weight", "SparseGated")
+        if self.penalty_weight < 0:
+            raise ParameterError(
+                f"SparseGated: penalty_weight is {penalty_weight!r}, give 0 or more"
+            )
+        self._currents: torch.Tensor | None = None
         if not isinstance(recurrent, bool):
             raise ParameterError(f"SparseGated: recurrent is {recurrent!r}, give True or False")
         self.linear = nn.Linear(n_neurons, 2 * n_neurons, bias=False) if recurrent else None
@@ -339,6 +347,24 @@ class SparseGated(SparseNeuron):
             candidate = candidate * mask
         return torch.lerp(candidate, i, torch.sigmoid(forget))
 
+    def trace(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return what the neurons send and the states of every step; see `SparseNeuron.trace`."""
+        sent, states = super().trace(x)
+        self._currents = states["i"] if self.training and self.penalty_weight else None
+        return sent, states
+
+    def penalty(self) -> torch.Tensor:
+        """Return penalty_weight mean(I) / sqrt(mean(I^2)) over the last forward pass of training.
+
+        Few neurons with much to send make it small, and the scale of I does not matter: what is
+        sent in a step is I over M, which follows the largest V.
+        """
+        if self._currents is None:
+            return self.quantizer.high.new_zeros(())
+        square = self._currents.square().mean()
+        return self.penalty_weight * self._currents.mean() / torch.sqrt(square + 1e-12)
+
     def arguments(self) -> dict[str, object]:
         """Return the constructor's arguments that make such a layer."""
-        return {**super().arguments(), "recurrent": self.linear is not None}
+        named = {"recurrent": self.linear is not None, "penalty_weight": self.penalty_weight}
+        return {**super().arguments(), **named}

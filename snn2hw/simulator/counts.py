@@ -61,7 +61,7 @@ def _activity(
     layers = []
     for k, layer in enumerate(plan.order):
         idle, wraps, clips = np.moveaxis(counted.layers[..., k, :], -1, 0)
-        bits = {output.name: output.bits for output in layer.model.outputs}
+        bits = {output.name: layer.message_bits(output.name) for output in layer.model.outputs}
         sent = {
             port: counted.ports[..., plan.port_at[layer.name, port]]
             for port in bits
@@ -107,7 +107,7 @@ def _group(
     if synapse.source in bits:
         width = bits[synapse.source]
     else:
-        width = net.layer(synapse.source).model.output(synapse.source_port).bits
+        width = net.layer(synapse.source).message_bits(synapse.source_port)
     fan_out, kernel = _reach(synapse)
     return SynapseActivity(
         name=synapse.name,

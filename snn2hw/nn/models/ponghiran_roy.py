@@ -28,6 +28,7 @@ def ponghiran_roy(
     encoder_threshold: int = 3,
     dropout: float = 0.2,
     momentum: float = 0.1,
+    penalty_weight: float = 0.0,
 ) -> nn.Sequential:
     """Make the network of a version, untrained.
 
@@ -45,6 +46,7 @@ def ponghiran_roy(
         encoder_threshold: of the encoder, whose values every unit of the first layer hears.
         dropout: probability of dropping a neuron's input, once a sequence.
         momentum: of the quantisers' ranges, a step.
+        penalty_weight: of the improved neurons' `penalty`, which makes them sparser.
 
     Raises:
         ParameterError: an unknown version, or an argument that a layer refuses.
@@ -63,7 +65,11 @@ def ponghiran_roy(
             made.append(SparseLeaky(width, bits, threshold, momentum, dropout))
         else:
             made.append(_linear(n, 2 * width))
-            made.append(SparseGated(width, version == "v2", bits, threshold, momentum, dropout))
+            made.append(
+                SparseGated(
+                    width, version == "v2", bits, threshold, momentum, dropout, penalty_weight
+                )
+            )
         n = width
     return nn.Sequential(*made, Readout(n, classes))
 
