@@ -1,8 +1,10 @@
 """Where each data set comes from: addresses, checksums, licences.
 
-Checksums: SHD and SSC by tonic 1.6 (`tonic/datasets/hsd.py`); Speech Commands' archives by
-torchaudio and by TensorFlow Datasets' checksums.tsv. None is published for the first version's
-12-class test set, nor for what GitHub packs on demand: those are recorded at the first download.
+Checksums: SHD and SSC by tonic (`tonic/datasets/hsd.py`); Speech Commands' two archives by
+torchaudio (`torchaudio/datasets/speechcommands.py`), the second version's 12-class test set as
+public repositories that load it agree. None was found for the first version's 12-class test set,
+and none is published for what GitHub packs on demand: those are recorded at the first download.
+The addresses are the publishers'; they were not tried by the tests, which serve files of their own.
 """
 
 from __future__ import annotations
