@@ -18,9 +18,11 @@ from snn2hw.passes import fold, lower
 
 torch = pytest.importorskip("torch")
 from snn2hw import nn  # noqa: E402
+from snn2hw.nn.config import read_config  # noqa: E402
 from snn2hw.nn.models import MODELS, build  # noqa: E402
 
 N, STEPS = 6, 60
+RECIPES = Path(__file__).parents[1] / "examples" / "speech"
 ABLATIONS = {"F,I": "BT", "I": "FBT", "T": "FIB", "B": "FIT", "all": "", "nothing": "FIBT"}
 
 
@@ -299,3 +301,21 @@ def test_networks_of_the_papers_have_their_parameters(
 def test_arguments_out_of_range(make, message: str) -> None:
     with pytest.raises(ParameterError, match=re.escape(message)):
         make()
+
+
+@pytest.mark.parametrize("config", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_of_the_speech_benchmark_build_their_network(config: Path) -> None:
+    """The row's name says the model; ablations are the GPN's recipe, but for the gates."""
+    recipe = read_config(config)
+    shape = (3, 40) if "deltas" in str(recipe.data.arguments.get("features")) else (40,)
+    classes = 10 if recipe.data.arguments["words"] == "digits" else 40
+    model = build(recipe.model.name, shape, classes, recipe.seed, **recipe.model.arguments)
+    task, _, row = config.stem.partition("_")
+    assert (task == "digits") == (classes == 10)
+    assert recipe.model.name == {"roy_v2": recipe.model.name}.get(row, row.partition("_no_")[0])
+    if "_no_" in row:
+        whole = read_config(RECIPES / f"{task}_gpn.yaml")
+        assert recipe.training == whole.training
+        kept = {"f": "BT", "i": "FBT", "t": "FIB", "b": "FIT"}[row[-1]]
+        assert recipe.model.arguments == whole.model.arguments | {"gates": kept}
+        assert next(m for m in model if isinstance(m, nn.GPN)).gate_names == kept
