@@ -312,7 +312,7 @@ def test_recipes_of_the_speech_benchmark_build_their_network(config: Path) -> No
     model = build(recipe.model.name, shape, classes, recipe.seed, **recipe.model.arguments)
     task, _, row = config.stem.partition("_")
     assert (task == "digits") == (classes == 10)
-    assert recipe.model.name == {"roy_v2": recipe.model.name}.get(row, row.partition("_no_")[0])
+    assert recipe.model.name.startswith({"roy": "ponghiran"}.get(row[:3], row.partition("_")[0]))
     if "_no_" in row:
         whole = read_config(RECIPES / f"{task}_gpn.yaml")
         assert recipe.training == whole.training
