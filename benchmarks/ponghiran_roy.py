@@ -2,7 +2,7 @@
 
     SNN2HW_DATA=/path/to/data python benchmarks/ponghiran_roy.py [--train] [--verify 4]
 
-Checkpoints of seeds 0 to 2 of examples/speech/digits_roy_v2.yaml and digits_lstm.yaml are taken
+Checkpoints of seeds 0 to 2 of examples/speech/digits_roy_v2.yaml and digits_lstm_192.yaml are taken
 from examples/checkpoints/speech; with --train, those that are not there are trained. Accuracies are
 of the stored weights, in floats and on the integers of Loihi 2; multiplications by the authors'
 code (``published``) and without its slip (``clean``), for each frame, against a GRU of the same
@@ -93,7 +93,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = {s: arabic_speech_commands.load(s, words="digits") for s in ("train", "val", "test")}
     bench = Bench("ponghiran_roy", data={name: part.sha256() for name, part in data.items()})
-    for row in ("roy_v2", "lstm"):
+    for row in ("roy_v2", "lstm_192"):
         for seed in arguments.seeds:
             model = checkpoint(row, seed, arguments.train)
             found: dict[str, Any] = {"row": row, "seed": seed}
@@ -104,7 +104,7 @@ def main() -> None:
                 found |= spiking(model, data, arguments.verify if seed == 0 else 0)
             bench.add(found)
             print({k: round(v, 2) if isinstance(v, float) else v for k, v in found.items()})
-    for row in ("roy_v2", "lstm"):
+    for row in ("roy_v2", "lstm_192"):
         rows = [r for r in bench.rows if r["row"] == row]
         for key in ("val", "test", "integers", "gru_over_published", "gru_over_clean"):
             values = [r[key] for r in rows if key in r]
