@@ -26,7 +26,7 @@ from snn2hw.nn import QuantizedNetwork, accuracy, noise_of, train
 from snn2hw.passes.config import QuantizeConfig, WeightConfig
 
 BITS = (4, 2)
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = {"Japanese Vowels": (3e-4, 1e-3, 3e-3), "digits": (1e-4, 3e-4, 1e-3)}
 EPOCHS = {"Japanese Vowels": 5, "digits": 3}
 CHOOSING_EPOCHS = {"Japanese Vowels": 5, "digits": 1}
 
@@ -51,10 +51,12 @@ def trained(
 
 def chosen_rate(task: Task, neuron: str, bits: int) -> float:
     model, epochs = task.first_floats(neuron), CHOOSING_EPOCHS[task.name]
-    nets = {rate: trained(task, model, bits, rate, 0, epochs, *task.first) for rate in RATES}
+    nets = {
+        rate: trained(task, model, bits, rate, 0, epochs, *task.first) for rate in RATES[task.name]
+    }
     scores = {rate: right(net, *task.held) for rate, net in nets.items()}
     print(task.name, neuron, bits, {r: f"{s:.4f}" for r, s in scores.items()}, flush=True)
-    return max(RATES, key=lambda rate: (scores[rate], -rate))
+    return max(RATES[task.name], key=lambda rate: (scores[rate], -rate))
 
 
 def row(task: Task, neuron: str, bits: int, rate: float, seed: int) -> dict[str, object]:

@@ -249,6 +249,14 @@ class Synapse:
         """Mantissas as the map keeps them: a convolution's are shared."""
         return self.map.weight
 
+    @property
+    def bits(self) -> int:
+        """Bits that hold every mantissa in two's complement, 2 to 8: what was asked of the
+        quantiser, or fewer where its mantissas need no more."""
+        values = self.mantissa
+        high, low = int(values.max(initial=0)), int(values.min(initial=0))
+        return max(2, max(high.bit_length(), max(-low - 1, 0).bit_length()) + 1)
+
 
 @dataclass(frozen=True)
 class FixedPointNetwork:

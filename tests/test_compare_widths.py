@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import nir
@@ -17,9 +18,10 @@ import snn2hw
 from snn2hw.analysis import search_widths as module
 from snn2hw.analysis.search_widths import prepare
 from snn2hw.analysis.width_nets import Assembler, weight_bytes
-from snn2hw.analysis.widths import Judge, Point, Search, front, with_widths
+from snn2hw.analysis.widths import Judge, Point, Search, front
 from snn2hw.errors import DataError, FileFormatError, ParameterError
 from snn2hw.graph import FixedPointNetwork
+from snn2hw.linear import with_weight
 from snn2hw.passes.config import QuantizeConfig, WeightConfig
 
 DT, CHANNELS, HIDDEN, CLASSES = 1e-3, 7, 9, 3
@@ -227,12 +229,15 @@ def test_impossible_widths_are_refused(bits: tuple[int, int]) -> None:
 
 
 def test_narrow_weights_take_less_memory_and_fewer_reads() -> None:
-    net = direct({"middle": 8, "out": 8})
-    activity = net.run(data(1)).activity
-    costs = {}
+    costs, nets = {}, {}
+    activity = direct({"middle": 8, "out": 8}).run(data(1)).activity
     for width in (8, 4, 2):
-        bits = {"middle": width, "out": width}
-        bill = snn2hw.estimate(with_widths(activity, bits), profile="cmos45-horowitz2014")
+        nets[width] = direct({"middle": width, "out": width})
+        assert [group.bits for group in nets[width].synapses] == [width] * 2
+        counted = nets[width].run(data(1)).activity.synapses
+        assert [group.weight_bits for group in counted] == [width] * 2
+        groups = tuple(replace(group, weight_bits=width) for group in activity.synapses)
+        bill = snn2hw.estimate(replace(activity, synapses=groups), profile="cmos45-horowitz2014")
         costs[width] = {i.what: i.count for i in bill.items if i.layer == "middle"}
     spikes = activity.into("middle")[0].messages_in.mean()
     # Nine weights a spike: two accesses of 64 bits at eight bits a weight, one at four.
@@ -240,4 +245,24 @@ def test_narrow_weights_take_less_memory_and_fewer_reads() -> None:
     assert costs[4]["weight reads"] == pytest.approx(spikes)
     others = [{k: v for k, v in c.items() if k != "weight reads"} for c in costs.values()]
     assert others[0] == others[1] == others[2]
-    assert weight_bytes(net, {"middle": 3, "out": 8}) == int(np.ceil(63 * 3 / 8)) + 27
+    assert weight_bytes(direct({"middle": 3, "out": 8})) == int(np.ceil(63 * 3 / 8)) + 27
+
+
+@pytest.mark.parametrize(
+    ("values", "bits"),
+    [
+        ([0, 0], 2),
+        ([1, -1], 2),
+        ([-2, 1], 2),
+        ([3, 0], 3),
+        ([-4, 3], 3),
+        ([7, -8], 4),
+        ([127, 0], 8),
+        ([-128, 0], 8),
+        ([63, -64], 7),
+    ],
+)
+def test_a_group_takes_the_bits_of_its_largest_mantissa(values: list[int], bits: int) -> None:
+    group = direct({"middle": 8, "out": 8}).synapses[0]
+    weight = np.resize(np.array(values, dtype=np.int8), group.map.weight.shape)
+    assert replace(group, map=with_weight(group.map, weight)).bits == bits

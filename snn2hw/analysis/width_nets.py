@@ -74,9 +74,9 @@ class Assembler:
         return False
 
 
-def weight_bytes(net: FixedPointNetwork, bits: Mapping[str, int]) -> int:
+def weight_bytes(net: FixedPointNetwork) -> int:
     """Bytes that the weights take, packed: each group by itself, weights of zero included.
 
-    A convolution's weights count once. bits: layer -> bits of the weights into it.
+    A convolution's weights count once.
     """
-    return sum(-(-group.mantissa.size * bits[group.target] // 8) for group in net.synapses)
+    return sum(-(-group.mantissa.size * group.bits // 8) for group in net.synapses)

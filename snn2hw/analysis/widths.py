@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from snn2hw.energy import estimate
 from snn2hw.errors import DataError, FileFormatError, ParameterError
 from snn2hw.files import atomic
 from snn2hw.graph import Data, FixedPointNetwork
-from snn2hw.simulator.run import Activity
 
 FORMAT, VERSION = "snn2hw-widths", 1
 BITS_MIN, BITS_MAX = 2, 8
@@ -82,28 +81,20 @@ class Judge:
         """Run a network and judge it."""
         run = net.run(net.encode(self.x))
         logits = run.logits.reshape(len(run.logits), -1)
-        bill = estimate(with_widths(run.activity, bits), profile=PROFILE, net=net)
+        bill = estimate(run.activity, profile=PROFILE, net=net)
         signal = float(np.sqrt(np.mean(self.float_logits**2)))
         noise = float(np.sqrt(np.mean((logits - self.float_logits) ** 2)))
         return Point(
             bits=dict(bits),
             score=self._score(logits),
             error=noise / signal if signal else noise,
-            memory_bytes=weight_bytes(net, bits),
+            memory_bytes=weight_bytes(net),
             energy_j=float(f"{bill.priced_j:.3g}"),
         )
 
     def _score(self, logits: npt.NDArray[np.float64]) -> float:
         wanted = self.float_logits.argmax(axis=1) if self.labels is None else self.labels
         return float(np.mean(logits.argmax(axis=1) == wanted))
-
-
-def with_widths(activity: Activity, bits: Mapping[str, int]) -> Activity:
-    """The activity of a network whose weights take these bits in memory, by layer."""
-    return replace(
-        activity,
-        synapses=tuple(replace(s, weight_bits=bits[s.target]) for s in activity.synapses),
-    )
 
 
 @dataclass

@@ -65,7 +65,7 @@ class SynapseActivity:
     away from the border (of a convolution output channels of a group * ceil(kernel / stride) in
     both directions); kernel: weights of one input channel (output channels of a group * kernel
     rows * columns), which is fan_out where the map is no convolution; weight_bits: what a
-    weight takes in memory.
+    weight takes in memory: the bits that hold every one of the group.
     """
 
     name: str

@@ -124,6 +124,7 @@ def _group(
         kind=synapse.map.kind,
         fan_out=fan_out,
         kernel=kernel,
+        weight_bits=synapse.bits,
     )
 
 
