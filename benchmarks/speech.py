@@ -32,7 +32,7 @@ from snn2hw.data import DATASETS, Dataset
 from snn2hw.errors import Snn2hwError
 from snn2hw.files import atomic
 from snn2hw.nn import load_checkpoint
-from snn2hw.nn.config import TrainingConfig, read_config
+from snn2hw.nn.config import TrainingConfig, read_config, without_defaults
 from snn2hw.nn.experiment import Outputs, run_config
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def trained(place: Place, config: TrainingConfig, anew: bool) -> dict[str, Any]:
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
         return run_config(config, place.outputs, resume=not anew, restart=anew)
     result: dict[str, Any] = json.loads(place.outputs.result.read_text(encoding="utf-8"))
-    if result["config"] != json.loads(json.dumps(config.plain())):
+    if without_defaults(result["config"]) != without_defaults(config.plain()):
         print(f"{place.name}: the checkpoint is of another config; --train renews it", flush=True)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -57,6 +58,27 @@ class TrainingConfig:
             "seed": self.seed,
             "store": self.store,
         }
+
+
+def without_defaults(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `TrainingConfig.plain` gave, as JSON has it, without what is usual.
+
+    Two of these are equal where the configs are, even if one is of a release that knew fewer
+    choices.
+    """
+    usual = asdict(Recipe(epochs=1, lr=1.0, batch_size=1, augment=Augment()))
+    found: dict[str, Any] = json.loads(json.dumps(plain))
+    training = found["training"]
+    for part in ("schedule", "augment"):
+        if training.get(part):
+            training[part] = _unusual(training[part], usual[part])
+    needed = {key: training[key] for key in ("epochs", "lr", "batch_size")}
+    found["training"] = needed | _unusual(training, usual | {"augment": None, "schedule": {}})
+    return found
+
+
+def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value != usual.get(key)}
 
 
 def read_config(path: str | Path) -> TrainingConfig:

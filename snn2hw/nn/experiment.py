@@ -19,7 +19,7 @@ from snn2hw.data import DATASETS, Dataset
 from snn2hw.errors import DataError, ParameterError
 from snn2hw.files import atomic
 from snn2hw.nn.checkpoint import load_checkpoint, save_checkpoint
-from snn2hw.nn.config import TrainingConfig
+from snn2hw.nn.config import TrainingConfig, without_defaults
 from snn2hw.nn.models import build
 from snn2hw.nn.scoring import accuracy
 from snn2hw.nn.training import Epoch, best_epoch, fit
@@ -94,7 +94,8 @@ def run_config(
     load = DATASETS[config.data.name]
     data = {role: load(split, **config.data.arguments) for role, split in config.splits.items()}
     check_splits(data)
-    about = {"config": config.plain(), "data": {role: _of(part) for role, part in data.items()}}
+    used = {role: _of(part) for role, part in data.items()}
+    about = {"config": without_defaults(config.plain()), "data": used}
     if resume and (done := finished(outputs, about)) is not None:
         return done
     train = data["train"]
@@ -125,7 +126,8 @@ def run_config(
     stored = load_checkpoint(outputs.checkpoint)
     best = config.training.keep == "best"
     result = {
-        **about,
+        "config": config.plain(),
+        "data": used,
         "parameters": sum(p.numel() for p in stored.parameters()),
         "accuracy": {role: accuracy(stored, part.x, part.y) for role, part in data.items()},
         "notes": {role: list(part.notes) for role, part in data.items() if part.notes},
@@ -168,11 +170,10 @@ def finished(outputs: Outputs, about: Mapping[str, Any]) -> dict[str, Any] | Non
     try:
         result = json.loads(outputs.result.read_text(encoding="utf-8"))
         same = result["checkpoint_sha256"] == _sha256(outputs.checkpoint)
-    except (OSError, ValueError, KeyError, TypeError):
+        there = {"config": without_defaults(result["config"]), "data": result["data"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    wanted = json.loads(json.dumps(about))
-    same = same and all(result.get(key) == value for key, value in wanted.items())
-    return dict(result) if same else None
+    return dict(result) if same and there == about else None
 
 
 def versions() -> dict[str, str]:
