@@ -299,7 +299,7 @@ class SpikingConv2d(_Spiking):
     sigmoid(-10 u), and gradients pass through the spikes of the step before and through W into D.
 
     A kernel looks as many steps ahead as back, so a chip gives the layer's spikes later by half its
-    reach. Steps before the first and behind the last are zeros. With a kernel of an even reach, the
+    reach. Steps before the first and behind the last are zeros. Where (k - 1) dilation is odd, the
     authors' layer gives one step more than it is given; append a step of zeros to have it too.
 
     Args:
