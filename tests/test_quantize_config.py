@@ -251,6 +251,51 @@ def test_the_command_refuses_half_a_wish(folder: Path, capsys) -> None:
     assert "cannot read none.yaml" in capsys.readouterr().err
 
 
+PLANS = {
+    "layers: {ghost: {headroom: 2}}": "names layer 'ghost', which the network does not have; it",
+    "synapses: {a->b: {bits: 4}}": "names synapses 'a->b', which the network does not have; it has",
+    "inputs: {ghost: {bits: 4}}": "names input 'ghost', which the network does not have; it has",
+    "default: {bits: 1}": "plan.yaml: default of synapses: bits is 1 and loihi2's weights hold 2",
+    "layers: {lif: {trim: [1, x]}}": "plan.yaml: layer 'lif': trim is 'x' and registers move by",
+    "{target: generic, widths: {states: 40}}": "plan.yaml: widths: states is 40 and this release",
+}
+DATA = {
+    "empty": (np.zeros((0, 5, 8)), "x.npy: an array of shape (0, 5, 8); give (batch, time"),
+    "shape": (np.zeros((2, 5, 7)), "data have shape (2, 5, 7); the network takes (batch, time, 8)"),
+    "nan": (np.full((2, 5, 8), np.nan), "data hold NaN or infinity; clean them first"),
+    "counts": (np.full((2, 5, 8), 999), "spike counts reach 999 and messages of 8 bits hold 255"),
+}
+
+
+def test_the_command_refuses_in_one_line(folder: Path, capsys) -> None:
+    command = ["quantize", "model.nir", "--calibration", "x.npy", "-o", "n.h5"]
+
+    def refused(more: list[str], message: str) -> None:
+        assert main([*command, *more]) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.count("\n") == 1
+        assert not (folder / "n.h5").exists()
+
+    for text, message in PLANS.items():
+        lines = text[1:-1].replace(", widths", "\nwidths") if text.startswith("{") else text
+        (folder / "plan.yaml").write_text(HEAD + lines + "\n")
+        refused(["--config", "plan.yaml"], message)
+    for x, message in DATA.values():
+        np.save("x.npy", x)
+        refused(["--bits", "4"], message)
+
+
+def test_the_command_says_what_it_assumed(folder: Path, capsys) -> None:
+    """Calibration data that are constant, and silent in a layer, are used and said."""
+    np.save("x.npy", np.zeros((2, 10, 8), dtype=int))
+    assert main(["quantize", "model.nir", "--calibration", "x.npy", "-o", "n.h5"]) == 0
+    said = capsys.readouterr().out
+    assert "input input: calibration data are 0 throughout, so ranges follow from" in said
+    assert "lif: silent on calibration data; its ranges are those of what arrives" in said
+    assert (folder / "n.h5").exists()
+
+
 def test_a_plan_goes_nowhere_else(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot write"):
         QuantizeConfig().to_yaml(tmp_path / "no" / "plan.yaml")
