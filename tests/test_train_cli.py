@@ -196,7 +196,7 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
         ("width: 6", "wide: 6", "line 7, model: there is no 'wide', give one of dropout, "),
         ("seed: 3", "seed: -3", "line 15: seed is -3, give 0 or more"),
         ("float16", "int8", "line 16: store is 'int8', give 'float32' or 'float16'"),
-        ("seed: 3", "lr: 3", "line 15: there is no 'lr', give one of data, model, seed"),
+        ("seed: 3", "lr: 3", "line 15: there is no 'lr', give one of data, model, quantize"),
         ("seed: 3", "store: float32", "line 16: store is there twice, remove one"),
         ("model: {", "model: [", "is no YAML"),
         ("  keep: best", "  keep: best\n  schedule: 3", "schedule is there twice"),
@@ -231,3 +231,40 @@ def test_other_refusals(tmp_path, capsys):
     if not torch.cuda.is_available():
         assert main(["train", write(tmp_path), "-o", str(tmp_path), "--device", "cuda"]) == 2
         assert "torch finds no GPU, give cpu or auto" in capsys.readouterr().err
+
+
+def test_it_trains_on_as_integers(tmp_path, capsys):
+    text = CONFIG + "quantize: {bits: 3, epochs: 2, lr: 1e-3, calibration: 9}\n"
+    command = ["train", write(tmp_path, text), "-o", str(tmp_path / "out")]
+    assert main([*command, "--json"]) == 0
+    integers = json.loads(capsys.readouterr().out)["integers"]
+    net = snn2hw.load(tmp_path / "out" / "net.h5")
+    assert max(group.bits for group in net.synapses) == 3
+    test = blobs("test", bands=4)
+    right = np.mean(net.run(net.encode(test.x)).predictions == test.y)
+    assert integers["accuracy"]["test"] == right
+    assert len(integers["loss_nat"]) == 2
+    graph = snn2hw.read(tmp_path / "out" / "net.nir")
+    found = snn2hw.compare(graph, net, test.x, test.y)
+    assert found.fixed.accuracy == right
+    written = (tmp_path / "out" / "net.h5").stat().st_mtime_ns
+    assert main([*command, "--resume"]) == 0  # complete: nothing is trained again
+    assert (tmp_path / "out" / "net.h5").stat().st_mtime_ns == written
+    assert "weights of 3 bits, on the simulator: train" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("{bits: 9, epochs: 2, lr: 1e-3}", "line 17, quantize: bits is 9, give 2 to 8"),
+        ("{epochs: 0, lr: 1e-3}", "line 17, quantize: epochs is 0"),
+        ("{epochs: 1}", "line 17, quantize: lr is missing, give it"),
+        ("{epochs: 1, lr: 1e-3, speed: 2}", "line 17, quantize: there is no 'speed', give one of"),
+        ("[1]", "line 17: quantize is [1], give a mapping"),
+    ],
+)
+def test_impossible_integers_are_refused(tmp_path, capsys, said, message):
+    assert main(["train", write(tmp_path, CONFIG + f"quantize: {said}\n")]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1

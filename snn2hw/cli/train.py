@@ -47,6 +47,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Train, write, and say how good it is."""
+    from snn2hw.cli.train_integers import train_integers
     from snn2hw.nn.config import read_config
     from snn2hw.nn.experiment import Outputs, run_config
 
@@ -65,6 +66,7 @@ def main(options: argparse.Namespace) -> int:
             every=options.every,
             on_epoch=_talker(config.training.epochs),
         )
+        result = train_integers(config, outputs, result, options.threads)
     except KeyboardInterrupt:
         if outputs.state.exists():
             say(f"{outputs.state} holds what was learned; add --resume to the command to go on")
@@ -74,6 +76,10 @@ def main(options: argparse.Namespace) -> int:
     else:
         _show(result)
     say(f"wrote {outputs.checkpoint} and {outputs.result.name}")
+    if "integers" in result:
+        said = result["integers"]
+        names = " and ".join(filter(None, (said["network"], said["trained_floats"])))
+        say(f"wrote {names} beside them, trained as integers")
     return 0
 
 
@@ -102,6 +108,10 @@ def _show(result: dict[str, Any]) -> None:
     for role, notes in result.get("notes", {}).items():
         for note in notes:
             say(f"note: {role}: {note}")
+    if "integers" in result:
+        said = result["integers"]
+        judged = ", ".join(f"{role} {right:.2%}" for role, right in said["accuracy"].items())
+        show(f"weights of {said['bits']} bits, on the simulator: {judged}")
     epochs = len(result["history"])
     show(
         f"{result['parameters']:,} parameters, epoch {result['kept_epoch']} of {epochs} kept, "

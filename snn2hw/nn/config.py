@@ -11,7 +11,15 @@ from typing import Any, Literal
 
 import yaml
 
-from snn2hw.arguments import NOT_NEGATIVE, FieldError, check_arguments, check_limits
+from snn2hw.arguments import (
+    ABOVE_ZERO,
+    COUNT,
+    NOT_NEGATIVE,
+    FieldError,
+    Limit,
+    check_arguments,
+    check_limits,
+)
 from snn2hw.data import DATASETS
 from snn2hw.errors import FileFormatError, ParameterError
 from snn2hw.nn.augment import Augment
@@ -29,6 +37,32 @@ class Choice:
     arguments: dict[str, Any]
 
 
+BITS: dict[str, Limit] = {"limit": (lambda bits: 2 <= bits <= 8, "2 to 8")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerTraining:
+    """Training on the integers of a chip, after that in floats and on the same data.
+
+    Dropout, reset noise, augmentation and batches are those of the training in floats.
+
+    Attributes:
+        bits: of all weights.
+        epochs: passes over the training data.
+        lr: peak of the one-cycle rate.
+        calibration: training samples, evenly spaced, that set the ranges.
+    """
+
+    bits: int = field(default=8, metadata=BITS)
+    epochs: int = field(metadata=COUNT)
+    lr: float = field(metadata=ABOVE_ZERO)
+    calibration: int = field(default=400, metadata=COUNT)
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range."""
+        check_limits(self)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """What is trained on what and how.
@@ -40,6 +74,7 @@ class TrainingConfig:
         training: the recipe.
         seed: of the initial weights and of training.
         store: type of the weights in the checkpoint; every accuracy is that of the stored ones.
+        quantize: training on integers that follows; None: none does.
     """
 
     data: Choice
@@ -48,6 +83,7 @@ class TrainingConfig:
     training: Recipe
     seed: int = field(default=0, metadata=NOT_NEGATIVE)
     store: Literal["float32", "float16"] = "float32"
+    quantize: IntegerTraining | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return every choice, defaults included, as the file would say it."""
@@ -57,6 +93,7 @@ class TrainingConfig:
             "training": asdict(self.training),
             "seed": self.seed,
             "store": self.store,
+            **({} if self.quantize is None else {"quantize": asdict(self.quantize)}),
         }
 
 
@@ -103,9 +140,10 @@ def read_config(path: str | Path) -> TrainingConfig:
         if key not in top:
             raise ParameterError(f"{path}: {key} is missing, give a mapping")
     for key in top:
-        if key not in ("data", "model", "training", "seed", "store"):
+        if key not in ("data", "model", "quantize", "training", "seed", "store"):
             raise reader.error(
-                (key,), f"there is no {key!r}, give one of data, model, seed, store, training"
+                (key,),
+                f"there is no {key!r}, give one of data, model, quantize, seed, store, training",
             )
     data = reader.mapping(top["data"], ("data",))
     splits = {role: data.pop(role) for role in ROLES if role in data}
@@ -118,6 +156,11 @@ def read_config(path: str | Path) -> TrainingConfig:
     recipe = reader.recipe(training)
     with reader.at("training"):
         recipe.check_validation("validation" in splits)
+    quantize = None
+    if top.get("quantize") is not None:
+        with reader.at("quantize"):
+            said = reader.mapping(top["quantize"], ("quantize",))
+            quantize = IntegerTraining(**check_arguments(IntegerTraining, said))
     rest = {key: value for key, value in top.items() if key in ("seed", "store")}
     with reader.at():
         config = TrainingConfig(
@@ -125,6 +168,7 @@ def read_config(path: str | Path) -> TrainingConfig:
             splits=splits,
             model=reader.choice(reader.mapping(top["model"], ("model",)), "model", MODELS),
             training=recipe,
+            quantize=quantize,
             **check_arguments(_Rest, rest),
         )
         check_limits(config)

@@ -91,9 +91,7 @@ def run_config(
         )
     for part in outputs.state.parent.glob(f".{glob.escape(outputs.state.name)}.*.part"):
         part.unlink(missing_ok=True)
-    load = DATASETS[config.data.name]
-    data = {role: load(split, **config.data.arguments) for role, split in config.splits.items()}
-    check_splits(data)
+    data = load_data(config)
     used = {role: _of(part) for role, part in data.items()}
     about = {"config": without_defaults(config.plain()), "data": used}
     if resume and (done := finished(outputs, about)) is not None:
@@ -151,6 +149,14 @@ def find_device(name: str) -> str:
     if name == "cuda" and not there:
         raise ParameterError("device: torch finds no GPU, give cpu or auto")
     return "cuda" if there and name != "cpu" else "cpu"
+
+
+def load_data(config: TrainingConfig) -> dict[str, Dataset]:
+    """Load the splits that a config names, by role. Raises DataError as `check_splits` does."""
+    load = DATASETS[config.data.name]
+    data = {role: load(split, **config.data.arguments) for role, split in config.splits.items()}
+    check_splits(data)
+    return data
 
 
 def check_splits(data: Mapping[str, Dataset]) -> None:
