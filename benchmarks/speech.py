@@ -23,12 +23,14 @@ from typing import Any
 
 import numpy as np
 from common import RESULTS, Bench
-from speech_measure import measure
+from speech_measure import dense_multiplications, measure
 from speech_page import page
 from speech_plot import svg
 
 from snn2hw.cli.common import natural
 from snn2hw.data import DATASETS, Dataset
+from snn2hw.data.audio import BANDS
+from snn2hw.energy.baselines import Signal, build
 from snn2hw.errors import Snn2hwError
 from snn2hw.files import atomic
 from snn2hw.nn import load_checkpoint
@@ -49,7 +51,10 @@ TASKS = {
 }
 """Task -> its rows, in the order of the tables."""
 
-VERIFIED = {"s2net": (1, 20)}
+STEPS = 50
+"""Of a clip, as a GRU hears it: `BANDS` bands in 20 ms."""
+
+VERIFIED = {"s2net": (2, None)}
 """Row -> clips and steps compared with Lava, where all steps of `--verify` clips take too long."""
 
 
@@ -138,6 +143,23 @@ def measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
     return row
 
 
+def reference(task: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The GRU that a task's networks are counted against: its row, or what its config says, for its
+    multiplications do not depend on what it learned. None where no row says how large the data are.
+    """
+    mine = [row for row in rows if row["task"] == task]
+    for row in mine:
+        if row["row"] == "gru":
+            return row
+    config = Place(task, "gru").config
+    if not mine or not config.exists():
+        return None
+    said = read_config(config).model.arguments
+    widths = [said.get("width", 128)] * said.get("layers", 2)
+    signal = Signal(BANDS)
+    return dense_multiplications(build("gru", signal, widths, mine[0]["classes"], STEPS))
+
+
 def write_page() -> None:
     """Page, plots and results/speech.json from all rows that there are."""
     bench = Bench("speech")
@@ -153,7 +175,8 @@ def write_page() -> None:
         for row in names
         if (task, row) not in {(r["task"], r["row"]) for r in bench.rows}
     ]
-    texts = {"speech.md": page(bench.rows, missing)}
+    grus = {task: gru for task in TASKS if (gru := reference(task, bench.rows)) is not None}
+    texts = {"speech.md": page(bench.rows, missing, grus)}
     for task in TASKS:
         if rows := [row for row in bench.rows if row["task"] == task]:
             texts[f"speech_{task}.svg"] = svg(task, rows)

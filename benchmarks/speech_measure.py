@@ -14,7 +14,7 @@ import snn2hw
 from snn2hw.cli.report_parts import all_bills
 from snn2hw.data import Dataset
 from snn2hw.energy import Bill
-from snn2hw.energy.baselines import Signal, build, estimate_baseline, multiplications
+from snn2hw.energy.baselines import Baseline, Signal, build, estimate_baseline, multiplications
 from snn2hw.energy.baselines.charges import PROFILE
 from snn2hw.energy.baselines.ponghiran import published_ratio
 from snn2hw.energy.profile import profile_names
@@ -231,15 +231,10 @@ def dense(model: nn.Sequential, test: Dataset, floats: np.ndarray) -> dict[str, 
     fixed = torch.cat(scores).argmax(1).numpy()
     kind = "gru" if isinstance(cells[0], nn.GRU) else "lstm"
     steps, widths = test.x.shape[1], [cell.hidden_size for cell in cells]
-    nnz = float(np.count_nonzero(test.x)) / (len(test) * steps)
     channels = int(np.prod(test.x.shape[2:]))
-    outputs = len(test.classes)
-    baseline = build(kind, Signal(channels, nnz / channels), widths, outputs, steps)
-    inside = sum(
-        steps * part.neurons * part.cell.operations["multiplies"] for part in baseline.parts
-    )
-    one = len(set(widths)) == 1
-    theirs = multiplications(kind, nnz, widths[0], outputs, widths) if one else None
+    density = float(np.count_nonzero(test.x)) / test.x.size
+    signal = Signal(channels, density)
+    baseline = build(kind, signal, widths, len(test.classes), steps)
     circuits = {"dense": False, "sparse": True}
     priced = {name: estimate_baseline(baseline, sparse=on) for name, on in circuits.items()}
     return {
@@ -249,10 +244,30 @@ def dense(model: nn.Sequential, test: Dataset, floats: np.ndarray) -> dict[str, 
         "macs": baseline.macs,
         "synops": baseline.macs,
         "updates": steps * sum(part.neurons for part in baseline.parts),
-        "multiplications": {"messages": float(baseline.macs), "neurons": float(inside)},
-        "multiplications_formula": None if theirs is None else steps * theirs,
+        **dense_multiplications(baseline),
         "energy": [
             {"profile": PROFILE, "circuit": name, "priced_j": bill.priced_j, "total": True}
             for name, bill in priced.items()
         ],
+    }
+
+
+def dense_multiplications(baseline: Baseline) -> dict[str, Any]:
+    """An inference's: all weights at all steps and those of the cells, and by the formula, which
+    wants layers of one width."""
+    inside = sum(
+        baseline.steps * part.neurons * part.cell.operations["multiplies"]
+        for part in baseline.parts
+    )
+    *hidden, readout = baseline.parts
+    widths = [part.units for part in hidden]
+    data = hidden[0].signals[0]
+    theirs = None
+    if len(set(widths)) == 1:
+        theirs = baseline.steps * multiplications(
+            baseline.kind, data.channels * data.density, widths[0], readout.units, widths
+        )
+    return {
+        "multiplications": {"messages": float(baseline.macs), "neurons": float(inside)},
+        "multiplications_formula": theirs,
     }

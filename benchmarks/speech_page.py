@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from energy_page import joules, percent, table
@@ -51,7 +51,7 @@ HOW = """## How to read it
   made for such a network: a product with any activation that is not zero counts, with binary ones
   too, and a constant a unit ([comparison.md](comparison.md)). *own* is what the integers multiply:
   products above and multiplications inside a neuron's or a unit's step. **GRU / this**: how many
-  times more the GRU of the same table does, by the same count; *as published*: a GRU of the same
+  times more the GRU of `examples/speech/` does, by the same count; *as published*: a GRU of its
   widths on dense data, by their code as it stands, the count that their claim rests on.
 - **Lava**: values (spikes, messages and states of every neuron at every step) that differ from
   Intel's Lava, of so many compared, on clips spread over the test split{frames}.
@@ -67,13 +67,17 @@ circuit; a chip for spikes has no price for them.
 """
 
 
-def page(rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
-    """The whole page; missing: rows that were not measured, by name."""
+def page(
+    rows: Sequence[Row], missing: Sequence[str] = (), grus: Mapping[str, Row] | None = None
+) -> str:
+    """The whole page; missing: rows that were not measured, by name; grus: task -> multiplications
+    of the GRU that the others are counted against."""
+    grus = grus or {}
     parts = [HEAD]
     for task, title in TITLES.items():
         if mine := [row for row in rows if row["task"] == task]:
             parts += [f"## {title}\n", _accuracies(mine), "", f"![{title}](speech_{task}.svg)\n"]
-            parts += ["### Operations of a clip\n", _operations(mine), ""]
+            parts += ["### Operations of a clip\n", _operations(mine, grus.get(task)), ""]
             parts += ["### Energy\n" + ENERGY, _energies(mine), _unpriced(mine)]
     if missing:
         parts.append(f"Not measured: {', '.join(missing)}.\n")
@@ -135,8 +139,7 @@ def _lava(check: dict[str, Any]) -> str:
     return f"{check['mismatches']:,} of {check['compared']:,} ({check['samples']} clips)"
 
 
-def _operations(rows: Sequence[Row]) -> str:
-    gru = next((row for row in rows if row["row"] == "gru"), None)
+def _operations(rows: Sequence[Row], gru: Row | None) -> str:
     head = (
         "network", "synaptic", "products", "neuron steps", "multiplications, formula", "GRU / this",
         "GRU of its size / this, as published", "multiplications, own", "GRU / this",
