@@ -284,7 +284,11 @@ def test_subgraphs_are_inlined_and_names_made_to_fit() -> None:
         (torch.nn.AvgPool2d(2), (1, 2, 2), "is torch.nn.AvgPool2d, which knows no time; use snn2"),
         (torch.nn.BatchNorm2d(2), (2, 2, 2), "is a BatchNorm2d, which has no NIR node here; fold"),
         (torch.nn.ReLU(), (2,), "is a ReLU, which has no NIR node here; use a spiking neuron"),
-        (torch.nn.GRU(2, 2), (2,), "is a GRU, which has no NIR node here; use torch.nn.Linear and"),
+        (
+            torch.nn.GRU(2, 2),
+            (2,),
+            "is a GRU, which has no NIR node here; it computes on floats; use a spiking",
+        ),
     ],
 )
 def test_what_nir_cannot_hold_is_refused(
