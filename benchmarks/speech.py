@@ -57,6 +57,9 @@ STEPS = 50
 VERIFIED = {"s2net": (2, None)}
 """Row -> clips and steps compared with Lava, where all steps of `--verify` clips take too long."""
 
+LAYOUT = 2
+"""Of a row's file; rows of another are measured anew."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -115,13 +118,13 @@ def measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
     digest = hashlib.sha256(place.outputs.checkpoint.read_bytes()).hexdigest()
     clips, steps = VERIFIED.get(place.row, (options.verify, None))
     clips = min(clips, options.verify)
-    about = {"checkpoint_sha256": digest, "verify": [clips, steps]}
+    about = {"checkpoint_sha256": digest, "verify": [clips, steps], "layout": LAYOUT}
     found = kept(place, about)
     if found is not None and not options.again:
         print(f"{place.name}: measured already", flush=True)
         return found
     start = time.perf_counter()
-    test = load(config, "test")
+    train, validation, test = (load(config, role) for role in ("train", "validation", "test"))
     model = load_checkpoint(place.outputs.checkpoint)
     row = {
         "task": place.task,
@@ -133,7 +136,7 @@ def measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
         "validation": training["accuracy"].get("validation"),
         "training_s": training["training_s"],
         "test_sha256": test.sha256(),
-        **measure(model, load(config, "train"), test, clips, steps),
+        **measure(model, train, validation, test, clips, steps),
     }
     row["seconds"] = round(time.perf_counter() - start, 1)
     place.result.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,12 @@ THEIRS = {"lif": "traditional", "sparse_leaky": "traditional", "sparse_gated": "
 
 
 def measure(
-    model: nn.Sequential, train: Dataset, test: Dataset, clips: int, steps: int | None
+    model: nn.Sequential,
+    train: Dataset,
+    validation: Dataset,
+    test: Dataset,
+    clips: int,
+    steps: int | None,
 ) -> dict[str, Any]:
     """The figures of a row.
 
@@ -49,8 +54,9 @@ def measure(
         "classes": len(test.classes),
     }
     if any(isinstance(layer, nn.GRU | nn.LSTM) for layer in model):
-        return {**found, "spiking": False, **dense(model, test, floats)}
-    return {**found, "spiking": True, **spiking(model, train, test, floats, clips, steps)}
+        return {**found, "spiking": False, **dense(model, validation, test, floats)}
+    rest = spiking(model, train, validation, test, floats, clips, steps)
+    return {**found, "spiking": True, **rest}
 
 
 def every(number: int, most: int) -> slice:
@@ -61,6 +67,7 @@ def every(number: int, most: int) -> slice:
 def spiking(
     model: nn.Sequential,
     train: Dataset,
+    validation: Dataset,
     test: Dataset,
     floats: np.ndarray,
     clips: int,
@@ -73,18 +80,17 @@ def spiking(
     net = snn2hw.quantize(graph, dt=test.dt_s, calibration=typical)
     quantized = time.perf_counter()
     messages = net.encode(test.x)
-    parts = [
-        net.run(messages[first : first + COUNTED_CLIPS], threads=1)
-        for first in range(0, len(test), COUNTED_CLIPS)
-    ]
+    parts = _run(net, messages)
     fixed = np.concatenate([part.predictions for part in parts])
     overflows = sum(o.wraps + o.clips for part in parts for o in part.overflows.values())
     simulated = time.perf_counter()
+    heard = np.concatenate([p.predictions for p in _run(net, net.encode(validation.x))])
     picked = every(len(test), COUNTED_CLIPS)
     run = parts[0] if len(parts) == 1 else net.run(messages[picked], threads=1)
     return {
         "fixed": float(np.mean(fixed == test.y)),
         "agree": float(np.mean(fixed == floats)),
+        "validation_fixed": float(np.mean(heard == validation.y)),
         "overflows": overflows,
         "latency_steps": net.latency,
         "quantize_s": round(quantized - start, 1),
@@ -93,6 +99,14 @@ def spiking(
         "energy": [bill_of(bill) for bill in bills(net, run)],
         "lava": compared(net, messages[_sample(len(test), clips)][:, :steps]),
     }
+
+
+def _run(net: FixedPointNetwork, messages: np.ndarray) -> list[Run]:
+    """All of them, in parts, which need less memory."""
+    return [
+        net.run(messages[first : first + COUNTED_CLIPS], threads=1)
+        for first in range(0, len(messages), COUNTED_CLIPS)
+    ]
 
 
 def _sample(number: int, clips: int) -> np.ndarray:
@@ -220,15 +234,15 @@ class Plain(nn.Module):
         return states
 
 
-def dense(model: nn.Sequential, test: Dataset, floats: np.ndarray) -> dict[str, Any]:
+def dense(
+    model: nn.Sequential, validation: Dataset, test: Dataset, floats: np.ndarray
+) -> dict[str, Any]:
     """A network without spikes: floats, torch's dynamic int8, operations as they are written."""
     cells = [layer for layer in model if isinstance(layer, nn.GRU | nn.LSTM)]
     plain = nn.Sequential(*[Plain(a) if a in cells else a for a in model]).eval()
     kinds = {nn.GRU, nn.LSTM, nn.Linear}
     small = torch.ao.quantization.quantize_dynamic(plain, kinds, dtype=torch.qint8)
-    with torch.no_grad():
-        scores = [small(torch.from_numpy(part)) for part in np.array_split(test.x, 8)]
-    fixed = torch.cat(scores).argmax(1).numpy()
+    fixed, heard = predict(small, test.x).argmax(1), predict(small, validation.x).argmax(1)
     kind = "gru" if isinstance(cells[0], nn.GRU) else "lstm"
     steps, widths = test.x.shape[1], [cell.hidden_size for cell in cells]
     channels = int(np.prod(test.x.shape[2:]))
@@ -241,6 +255,7 @@ def dense(model: nn.Sequential, test: Dataset, floats: np.ndarray) -> dict[str, 
         "kind": kind,
         "fixed": float(np.mean(fixed == test.y)),
         "agree": float(np.mean(fixed == floats)),
+        "validation_fixed": float(np.mean(heard == validation.y)),
         "macs": baseline.macs,
         "synops": baseline.macs,
         "updates": steps * sum(part.neurons for part in baseline.parts),

@@ -36,10 +36,11 @@ in `examples/speech/`, with one seed; its checkpoint (float16) is in `examples/c
 
 HOW = """## How to read it
 
-- **float**: test accuracy of the stored weights in PyTorch. **8-bit**: of the integers that Loihi 2
-  computes, from post-training quantisation (8-bit weights, data as 8-bit messages, scales from 400
-  training clips); of a GRU and an LSTM that of PyTorch's dynamic int8 quantisation. **same**: test
-  clips that both give the same answer. Every test clip counts.
+- **validation**, **test**: accuracy of the stored weights in PyTorch. **8-bit**: test accuracy of the
+  integers that Loihi 2 computes, from post-training quantisation (8-bit weights, data as 8-bit
+  messages, scales from 400 training clips); of a GRU and an LSTM that of PyTorch's dynamic int8
+  quantisation. **lost**: points that the integers lose, on the test speakers and (**lost there**) on
+  the validation speakers. **same**: test clips that both give the same answer. Every clip counts.
 - The test speakers are four: a binomial standard error of one accuracy is {errors}, and speakers
   differ by more than that. Rows that are closer than two of these are not told apart.
 - **rate**: spikes per hidden neuron and second; of Ponghiran and Roy's network values that are not
@@ -107,8 +108,8 @@ def _facts(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _accuracies(rows: Sequence[Row]) -> str:
     head = (
-        "network", "layers", "parameters", "epochs", "validation", "float", "8-bit", "lost, points",
-        "same", "rate, Hz", "active", "Lava: mismatches of compared",
+        "network", "layers", "parameters", "epochs", "validation", "lost there", "test",
+        "8-bit", "lost", "same", "rate, Hz", "active", "Lava: mismatches of compared",
     )  # fmt: skip
     return table(head, [_accuracy(row) for row in rows])
 
@@ -117,11 +118,17 @@ def _accuracy(row: Row) -> tuple[str, ...]:
     spiking = row["spiking"]
     return (
         NAMES[row["row"]], _layers(row), f"{row['parameters']:,}", str(row["epochs"]),
-        percent(row["validation"]), percent(row["float"]), percent(row["fixed"]),
-        f"{100 * (row['float'] - row['fixed']):+.2f}", percent(row["agree"]),
+        percent(row["validation"]), _lost(row["validation"], row["validation_fixed"]),
+        percent(row["float"]), percent(row["fixed"]), _lost(row["float"], row["fixed"]),
+        percent(row["agree"]),
         f"{row['rate_hz']:.2f}" if spiking else "", percent(row.get("active")),
         _lava(row["lava"]) if spiking else "",
     )  # fmt: skip
+
+
+def _lost(floats: float, fixed: float) -> str:
+    """Points of accuracy."""
+    return f"{100 * (floats - fixed):+.2f}"
 
 
 def _layers(row: Row) -> str:
