@@ -36,11 +36,12 @@ in `examples/speech/`, with one seed; its checkpoint (float16) is in `examples/c
 
 HOW = """## How to read it
 
-- **validation**, **test**: accuracy of the stored weights in PyTorch. **8-bit**: test accuracy of the
-  integers that Loihi 2 computes, from post-training quantisation (8-bit weights, data as 8-bit
+- **validation**, **test**: accuracy of the stored weights in PyTorch. **8-bit**: test accuracy of
+  the integers that Loihi 2 computes, from post-training quantisation (8-bit weights, data as 8-bit
   messages, scales from 400 training clips); of a GRU and an LSTM that of PyTorch's dynamic int8
-  quantisation. **lost**: points that the integers lose, on the test speakers and (**lost there**) on
-  the validation speakers. **same**: test clips that both give the same answer. Every clip counts.
+  quantisation. **lost**: points that the integers lose, on the test speakers and (**lost there**)
+  on the validation speakers. **same**: test clips that both give the same answer. Every clip
+  counts.
 - The test speakers are four: a binomial standard error of one accuracy is {errors}, and speakers
   differ by more than that. Rows that are closer than two of these are not told apart.
 - **rate**: spikes per hidden neuron and second; of Ponghiran and Roy's network values that are not

@@ -108,6 +108,9 @@ def _show(result: dict[str, Any]) -> None:
     for role, notes in result.get("notes", {}).items():
         for note in notes:
             say(f"note: {role}: {note}")
+    if "new" in result:
+        new = ", ".join(result["new"]) or "none"
+        say(f"note: began with {result['config']['start']}; tensors that it did not have: {new}")
     if "integers" in result:
         said = result["integers"]
         judged = ", ".join(f"{role} {right:.2%}" for role, right in said["accuracy"].items())

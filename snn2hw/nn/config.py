@@ -26,6 +26,7 @@ from snn2hw.nn.augment import Augment
 from snn2hw.nn.models import MODELS
 from snn2hw.nn.recipe import Recipe, Schedule
 
+KEYS = ("data", "model", "quantize", "seed", "start", "store", "training")
 ROLES = ("train", "validation", "test")
 
 
@@ -64,6 +65,19 @@ class IntegerTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """The checkpoint whose weights a training begins with.
+
+    Attributes:
+        said: its path as the config says it.
+        path: where that is, seen from the config's folder.
+    """
+
+    said: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """What is trained on what and how.
 
@@ -75,6 +89,7 @@ class TrainingConfig:
         seed: of the initial weights and of training.
         store: type of the weights in the checkpoint; every accuracy is that of the stored ones.
         quantize: training on integers that follows; None: none does.
+        start: weights to begin with; None: those that the seed draws.
     """
 
     data: Choice
@@ -84,6 +99,7 @@ class TrainingConfig:
     seed: int = field(default=0, metadata=NOT_NEGATIVE)
     store: Literal["float32", "float16"] = "float32"
     quantize: IntegerTraining | None = None
+    start: Start | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return every choice, defaults included, as the file would say it."""
@@ -94,6 +110,7 @@ class TrainingConfig:
             "seed": self.seed,
             "store": self.store,
             **({} if self.quantize is None else {"quantize": asdict(self.quantize)}),
+            **({} if self.start is None else {"start": self.start.said}),
         }
 
 
@@ -123,7 +140,8 @@ def read_config(path: str | Path) -> TrainingConfig:
 
     Args:
         path: YAML with the mappings data, model and training, and with seed and store where those
-            are not to be 0 and float32.
+            are not to be 0 and float32; quantize, a mapping, and start, the path of a checkpoint
+            from the config's folder, may be there.
 
     Raises:
         FileFormatError: the file cannot be read, or is no YAML.
@@ -140,11 +158,8 @@ def read_config(path: str | Path) -> TrainingConfig:
         if key not in top:
             raise ParameterError(f"{path}: {key} is missing, give a mapping")
     for key in top:
-        if key not in ("data", "model", "quantize", "training", "seed", "store"):
-            raise reader.error(
-                (key,),
-                f"there is no {key!r}, give one of data, model, quantize, seed, store, training",
-            )
+        if key not in KEYS:
+            raise reader.error((key,), f"there is no {key!r}, give one of {', '.join(KEYS)}")
     data = reader.mapping(top["data"], ("data",))
     splits = {role: data.pop(role) for role in ROLES if role in data}
     for role, split in splits.items():
@@ -161,6 +176,11 @@ def read_config(path: str | Path) -> TrainingConfig:
         with reader.at("quantize"):
             said = reader.mapping(top["quantize"], ("quantize",))
             quantize = IntegerTraining(**check_arguments(IntegerTraining, said))
+    start = None
+    if (where := top.get("start")) is not None:
+        if not isinstance(where, str):
+            raise reader.error(("start",), f"start is {_short(where)}, give a checkpoint's path")
+        start = Start(said=where, path=Path(path).parent / where)
     rest = {key: value for key, value in top.items() if key in ("seed", "store")}
     with reader.at():
         config = TrainingConfig(
@@ -169,6 +189,7 @@ def read_config(path: str | Path) -> TrainingConfig:
             model=reader.choice(reader.mapping(top["model"], ("model",)), "model", MODELS),
             training=recipe,
             quantize=quantize,
+            start=start,
             **check_arguments(_Rest, rest),
         )
         check_limits(config)

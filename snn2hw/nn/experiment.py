@@ -16,13 +16,14 @@ import torch
 
 import snn2hw
 from snn2hw.data import DATASETS, Dataset
-from snn2hw.errors import DataError, ParameterError
+from snn2hw.errors import DataError, FileFormatError, ParameterError
 from snn2hw.files import atomic
 from snn2hw.nn.checkpoint import load_checkpoint, save_checkpoint
 from snn2hw.nn.config import TrainingConfig, without_defaults
 from snn2hw.nn.models import build
 from snn2hw.nn.scoring import accuracy
 from snn2hw.nn.training import Epoch, best_epoch, fit
+from snn2hw.nn.transfer import start_from
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ def run_config(
         DataError: data that are not at hand, or a state file while neither `resume` nor `restart`
             says what to do with it.
         ParameterError: a value that a layer refuses, a loss that is no longer finite, a GPU that
-            is not there, or a state file of another training.
-        FileFormatError: a state file that cannot be read.
+            is not there, a state file of another training, or a checkpoint to start with of
+            another network.
+        FileFormatError: a state file, or a checkpoint to start with, that cannot be read.
     """
     device = find_device(device)
     if restart:
@@ -91,9 +93,10 @@ def run_config(
         )
     for part in outputs.state.parent.glob(f".{glob.escape(outputs.state.name)}.*.part"):
         part.unlink(missing_ok=True)
+    begin = {} if config.start is None else {"start_sha256": _sha256(config.start.path)}
     data = load_data(config)
     used = {role: _of(part) for role, part in data.items()}
-    about = {"config": without_defaults(config.plain()), "data": used}
+    about = {"config": without_defaults(config.plain()), "data": used, **begin}
     if resume and (done := finished(outputs, about)) is not None:
         return done
     train = data["train"]
@@ -104,6 +107,7 @@ def run_config(
         config.seed,
         **config.model.arguments,
     )
+    new = [] if config.start is None else start_from(model, config.start.path)
     judge = data.get("validation")
     history = fit(
         model,
@@ -126,6 +130,7 @@ def run_config(
     result = {
         "config": config.plain(),
         "data": used,
+        **({**begin, "new": new} if begin else {}),
         "parameters": sum(p.numel() for p in stored.parameters()),
         "accuracy": {role: accuracy(stored, part.x, part.y) for role, part in data.items()},
         "notes": {role: list(part.notes) for role, part in data.items() if part.notes},
@@ -177,7 +182,9 @@ def finished(outputs: Outputs, about: Mapping[str, Any]) -> dict[str, Any] | Non
         result = json.loads(outputs.result.read_text(encoding="utf-8"))
         same = result["checkpoint_sha256"] == _sha256(outputs.checkpoint)
         there = {"config": without_defaults(result["config"]), "data": result["data"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if "start_sha256" in result:
+            there["start_sha256"] = result["start_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, FileFormatError):
         return None
     return dict(result) if same and there == about else None
 
@@ -203,4 +210,7 @@ def _of(part: Dataset) -> dict[str, Any]:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from None
