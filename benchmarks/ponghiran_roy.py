@@ -22,13 +22,14 @@ import torch
 from common import Bench
 
 import snn2hw
-from snn2hw.data import Dataset, arabic_speech_commands
+from snn2hw.data import Dataset
 from snn2hw.energy.baselines import multiplications
 from snn2hw.nn import SparseGated, accuracy, load_checkpoint
 from snn2hw.nn.config import read_config
-from snn2hw.nn.experiment import Outputs, run_config
+from snn2hw.nn.experiment import Outputs, load_data, run_config
 
 ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "examples" / "speech"
 CHECKPOINTS = ROOT / "examples" / "checkpoints" / "speech"
 SEEDS = (0, 1, 2)
 
@@ -38,7 +39,7 @@ def checkpoint(row: str, seed: int, train: bool) -> torch.nn.Sequential:
     name = f"digits_{row}" + (f"_seed{seed}" if seed else "")
     path = CHECKPOINTS / f"{name}.pt"
     if train and not path.is_file():
-        config = read_config(ROOT / "examples" / "speech" / f"digits_{row}.yaml")
+        config = read_config(CONFIGS / f"digits_{row}.yaml")
         run_config(replace(config, seed=seed), Outputs.of(CHECKPOINTS, name))
     return load_checkpoint(path)
 
@@ -91,14 +92,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    data = {s: arabic_speech_commands.load(s, words="digits") for s in ("train", "val", "test")}
+    data = load_data(read_config(CONFIGS / "digits_roy_v2.yaml"))
     bench = Bench("ponghiran_roy", data={name: part.sha256() for name, part in data.items()})
     for row in ("roy_v2", "lstm_192"):
         for seed in arguments.seeds:
             model = checkpoint(row, seed, arguments.train)
             found: dict[str, Any] = {"row": row, "seed": seed}
             found["parameters"] = sum(p.numel() for p in model.parameters())
-            for split in ("val", "test"):
+            for split in ("validation", "test"):
                 found[split] = 100 * accuracy(model, data[split].x, data[split].y)
             if row == "roy_v2":
                 found |= spiking(model, data, arguments.verify if seed == 0 else 0)
@@ -106,7 +107,7 @@ def main() -> None:
             print({k: round(v, 2) if isinstance(v, float) else v for k, v in found.items()})
     for row in ("roy_v2", "lstm_192"):
         rows = [r for r in bench.rows if r["row"] == row]
-        for key in ("val", "test", "integers", "gru_over_published", "gru_over_clean"):
+        for key in ("validation", "test", "integers", "gru_over_published", "gru_over_clean"):
             values = [r[key] for r in rows if key in r]
             if values:
                 print(f"{row} {key}: mean {statistics.mean(values):.2f} of {len(values)} seeds")

@@ -23,6 +23,7 @@ NAMES = {
     "roy_v2": "Ponghiran and Roy, v2",
     "gru": "GRU",
     "lstm": "LSTM",
+    "lstm_192": "LSTM of 192",
 }
 TITLES = {"digits": "Ten digits", "words": "40 words"}
 
@@ -31,7 +32,9 @@ HEAD = """# The networks of the field on real speech
 Written by `make bench-speech` (`benchmarks/speech.py`); do not edit. Arabic Speech Commands
 (Ghandoura, Hjabo and Al Dakkak 2021, CC BY 4.0): one-second clips of 28 speakers, 18 to train, 6 to
 validate, 4 to test, nobody in two of them. Each network was trained by `snn2hw train` from its file
-in `examples/speech/`, with one seed; its checkpoint (float16) is in `examples/checkpoints/speech/`.
+in `examples/speech/`, with seed 0; its checkpoint (float16) is in `examples/checkpoints/speech/`.
+All but s2net, which has its authors' deltas, hear the same log-mel bands and learn from clips that
+are varied alike ([data.md](data.md), [training.md](training.md)).
 """
 
 HOW = """## How to read it
@@ -70,15 +73,19 @@ circuit; a chip for spikes has no price for them.
 
 
 def page(
-    rows: Sequence[Row], missing: Sequence[str] = (), grus: Mapping[str, Row] | None = None
+    rows: Sequence[Row],
+    missing: Sequence[str] = (),
+    grus: Mapping[str, Row] | None = None,
+    others: Sequence[Row] = (),
 ) -> str:
     """The whole page; missing: rows that were not measured, by name; grus: task -> multiplications
-    of the GRU that the others are counted against."""
+    of the GRU that the others are counted against; others: rows of further seeds."""
     grus = grus or {}
     parts = [HEAD]
     for task, title in TITLES.items():
         if mine := [row for row in rows if row["task"] == task]:
             parts += [f"## {title}\n", _accuracies(mine), "", f"![{title}](speech_{task}.svg)\n"]
+            parts += _seeds(mine, [row for row in others if row["task"] == task])
             parts += ["### Operations of a clip\n", _operations(mine, grus.get(task)), ""]
             parts += ["### Energy\n" + ENERGY, _energies(mine), _unpriced(mine)]
     if missing:
@@ -125,6 +132,23 @@ def _accuracy(row: Row) -> tuple[str, ...]:
         f"{row['rate_hz']:.2f}" if spiking else "", percent(row.get("active")),
         _lava(row["lava"]) if spiking else "",
     )  # fmt: skip
+
+
+def _seeds(rows: Sequence[Row], others: Sequence[Row]) -> list[str]:
+    """Mean, least and most of the rows that were trained more than once."""
+    lines = []
+    for first in rows:
+        same = [first, *(row for row in others if row["row"] == first["row"])]
+        if len(same) == 1:
+            continue
+        line = [NAMES[first["row"]], ", ".join(str(row["seed"]) for row in same)]
+        for what in ("validation", "validation_fixed", "float", "fixed"):
+            values = [row[what] for row in same]
+            mean = sum(values) / len(values)
+            line.append(f"{mean:.2%} ({min(values):.1%} to {max(values):.1%})")
+        lines.append(line)
+    head = ("network", "seeds", "validation", "validation, 8-bit", "test", "test, 8-bit")
+    return ["### More than one seed\n", table(head, lines), ""] if lines else []
 
 
 def _lost(floats: float, fixed: float) -> str:

@@ -47,6 +47,7 @@ def ran(tmp_path_factory):
             (folder / name).mkdir()
             patch.setattr(speech, name, folder / name)
         patch.setattr("common.RESULTS", folder / "RESULTS")
+        patch.setattr(speech, "SEEDS", {("digits", "lif"): (1, 2)})
         for row in ("lif", "gpn", "gru"):
             (folder / "CONFIGS" / f"digits_{row}.yaml").write_text(CONFIG.format(name=row))
         asked: list[tuple[int, ...]] = []
@@ -128,12 +129,32 @@ def test_the_page_says_what_was_measured_and_what_was_not(ran):
     assert not (folder / "DOCS" / "speech_words.svg").exists()
 
 
+def test_further_seeds_are_told_by_mean_least_and_most(ran):
+    folder = ran[0]
+    right = []
+    for name in ("digits_lif", "digits_lif_seed1", "digits_lif_seed2"):
+        model, test = load_checkpoint(folder / f"CHECKPOINTS/{name}.pt"), blobs("test")
+        with torch.no_grad():
+            right.append((model(torch.from_numpy(test.x)).argmax(1).numpy() == test.y).mean())
+    assert len({tuple(model["0.weight"].ravel().tolist()) for model in states(folder)}) == 3
+    page = (folder / "DOCS" / "speech.md").read_text()
+    (line,) = [text for text in page.splitlines() if text.startswith("| LIF | 0, 1, 2 |")]
+    said = f"{np.mean(right):.2%} ({min(right):.1%} to {max(right):.1%})"
+    assert line.split(" | ")[4] == said
+    assert list(rows(folder)) == ["lif", "gpn", "gru"]
+
+
+def states(folder):
+    names = ("digits_lif", "digits_lif_seed1", "digits_lif_seed2")
+    return [load_checkpoint(folder / f"CHECKPOINTS/{name}.pt").state_dict() for name in names]
+
+
 def test_measured_rows_are_kept_until_their_checkpoint_changes(ran, capsys):
     folder, arguments, asked = ran
     asked.clear()
     assert speech.main(arguments) == 0
     assert asked == []
-    assert capsys.readouterr().out.count("measured already") == 3
+    assert capsys.readouterr().out.count("measured already") == 5
     (folder / "CHECKPOINTS" / "digits_lif.pt").unlink()
     config = folder / "CONFIGS" / "digits_lif.yaml"
     config.write_text(config.read_text().replace("epochs: 12", "epochs: 3"))
@@ -146,5 +167,5 @@ def test_a_row_that_cannot_be_had_is_said_and_the_others_come(ran, capsys):
     arguments = [*ran[1][:3], "rlif", "lif", "--verify", "3"]
     assert speech.main(arguments) == 1
     said = capsys.readouterr()
-    assert "speech: digits rlif: error: cannot read" in said.err
+    assert "speech: digits_rlif: error: cannot read" in said.err
     assert "digits_lif: measured already" in said.out
