@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -151,8 +153,11 @@ def test_parts_of_other_settings_or_of_changed_sounds_are_not_used(words, tmp_pa
         bad.write_bytes(good)
 
     fail(seed=4)
-    fail(seed=5)
-    assert encode(words, path, seed=4).resumed == 0
+    with pytest.raises(
+        DataError, match=r"\(seed was 4 and is 5\); .* give --restart to begin anew"
+    ):
+        encode(words, path, seed=5)
+    assert encode(words, path, seed=5, restart=True).resumed == 0
     fail(seed=5)
     soundfile.write(words / "up" / "ann_nohash_0.wav", noise(33), 16000, subtype="FLOAT")
     # both of "left", which come first, and perhaps some after the one that failed
@@ -191,6 +196,107 @@ def test_names_and_lists_say_words_and_speakers(words, tmp_path):
     assert [(s.word, s.speaker) for s in one] == [(None, None)]
     (flat / "hum.flac").write_bytes((flat / "7_theo_1.flac").read_bytes())
     assert {s.word for s in find_sounds([flat])} == {None}
+
+
+def layout(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name, noise(1), 16000)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["00000001_NO_01", "00000002_NO_10"], [("zero", "00000001"), ("zero", "00000002")]),
+        (["0a7c2a8d_nohash_0", "b1_nohash_3"], [("zero", "0a7c2a8d"), ("zero", "b1")]),
+        (["7_theo_1", "7_ann_0"], [("7", "ann"), ("7", "theo")]),
+        (["7_theo_x", "7_ann_0"], [(None, "ann"), (None, "7")]),
+        (["7_theo_1_2"], [(None, "7")]),
+        (["7_theo_1", "0_NO_1"], [(None, "0"), (None, "theo")]),
+        (["ann_1", "hum"], [(None, "ann"), (None, None)]),
+    ],
+)
+def test_a_single_folder_says_words_only_where_its_names_do(tmp_path, monkeypatch, names, wanted):
+    folder = layout(tmp_path / "zero", *(f"{name}.wav" for name in names))
+    assert [(s.word, s.speaker) for s in find_sounds([folder])] == wanted
+    monkeypatch.chdir(folder)
+    assert [(s.word, s.speaker) for s in find_sounds([Path()])] == wanted
+
+
+def test_folders_of_words_and_lists_keep_the_same_rule_for_speakers(tmp_path):
+    folder = layout(tmp_path / "sets", "7/7_theo_1.wav", "7/ann_2_0.wav", "zero/0_NO_1.wav")
+    assert [(s.word, s.speaker) for s in find_sounds([folder])] == [
+        ("7", "theo"),
+        ("7", "ann"),
+        ("zero", "0"),
+    ]
+    table = folder / "list.csv"
+    table.write_text("file,class\n7/7_theo_1.wav,seven\nzero/0_NO_1.wav,null\n7/ann_2.wav,seven\n")
+    layout(folder, "7/ann_2.wav")
+    found = [(s.word, s.speaker) for s in find_sounds([table])]
+    assert found == [("seven", "theo"), ("seven", "ann"), ("null", "0")]
+
+
+def test_what_is_no_word_is_refused(words, tmp_path):
+    stray = layout(words, "readme_sample.wav") / "readme_sample.wav"
+    with pytest.raises(DataError, match=r"readme_sample.wav: lies beside folders of words and has"):
+        find_sounds([words])
+    stray.unlink()
+    for empty in ("", " "):
+        table = tmp_path / "list.csv"
+        table.write_text(f"file,class\nwords/up/ann_nohash_0.wav,{empty}\n")
+        with pytest.raises(FileFormatError, match=r"list.csv: line 2: the class of words/up/ann_"):
+            find_sounds([table])
+    table.write_text("file\nwords/up/ann_nohash_0.wav\n")
+    assert [s.word for s in find_sounds([table])] == [None]
+    with pytest.raises(DataError, match="the word 'up' is there twice; give each once"):
+        find_sounds([words], ["up", "down", "up"])
+    with pytest.raises(DataError, match="the word 'up' is there twice"):
+        encode(words, tmp_path / "x.h5", words=["down", "left", "up", "up"])
+    with pytest.raises(DataError, match="one of the words is empty"):
+        find_sounds([words], ["up", ""])
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / os.fsdecode(b"a_\xff_0.wav")).touch()
+    with pytest.raises(DataError, match=r"a_\\xff_0.wav: its name is not UTF-8; rename it"):
+        find_sounds([tmp_path / "odd"])
+
+
+def test_how_a_path_is_typed_changes_nothing(words, tmp_path, monkeypatch):
+    sound = words / "up" / "ann_nohash_0.wav"
+    monkeypatch.chdir(sound.parent)
+    typed = (sound, Path("ann_nohash_0.wav"), Path("../up/ann_nohash_0.wav"))
+    for k, path in enumerate(typed):
+        encode(path, tmp_path / f"{k}.h5")
+    assert rows(tmp_path / "0.h5") == rows(tmp_path / "1.h5") == rows(tmp_path / "2.h5")
+    assert rows(tmp_path / "0.h5")[0][0] == "ann_nohash_0.wav"
+
+
+def test_an_output_that_is_read_is_refused(words, tmp_path, capsys, monkeypatch):
+    sound = words / "up" / "ann_nohash_0.wav"
+    before = sound.read_bytes()
+    table = tmp_path / "list.csv"
+    table.write_text("file,class\nwords/up/ann_nohash_0.wav,up\n")
+    monkeypatch.chdir(sound.parent)
+    for source, output in ((sound, sound.name), (words, sound), (table, sound), (table, table)):
+        assert main(["encode", str(source), "-o", str(output)]) == 2
+        said = capsys.readouterr().err
+        assert said == f"snn2hw encode: error: {output} is also read; name another output\n"
+    assert sound.read_bytes() == before
+    assert table.read_text().startswith("file")
+
+
+def test_parts_whose_settings_cannot_be_read_are_kept(words, tmp_path):
+    folder = tmp_path / ".spikes.h5.parts"
+    folder.mkdir()
+    (folder / "0.npz").touch()
+    for note in (None, "{", "[]", '{"version": 1}'):
+        if note:
+            (folder / "settings.json").write_text(note)
+        with pytest.raises(DataError, match="whose settings cannot be read, give --restart"):
+            encode(words, tmp_path / "spikes.h5")
+    assert (folder / "0.npz").exists()
+    assert encode(words, tmp_path / "spikes.h5", restart=True).sounds == 6
 
 
 def test_stereo_silence_and_other_rates_are_said(tmp_path, capsys):

@@ -48,11 +48,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Encode, or go on with it."""
     from snn2hw.data.cochlea import CochleaEncoder
-    from snn2hw.data.cochlea.dataset import encode_set
+    from snn2hw.data.cochlea.dataset import check_output, encode_set
     from snn2hw.data.cochlea.sounds import find_sounds
 
-    words = [word.strip() for word in options.words.split(",")] if options.words else None
-    sounds = find_sounds([Path(source) for source in options.sounds], words)
+    words = None if options.words is None else [w.strip() for w in options.words.split(",")]
+    sources, output = [Path(source) for source in options.sounds], Path(options.output)
+    check_output(output, sources)
+    sounds = find_sounds(sources, words)
     encoder = CochleaEncoder(
         options.channels,
         rate_hz=options.rate,
@@ -60,7 +62,6 @@ def main(options: argparse.Namespace) -> int:
         seed=options.seed,
         wrap=options.wrap,
     )
-    output = Path(options.output)
     with _Bar() as bar:
         summary = encode_set(
             sounds,

@@ -2,7 +2,7 @@
 
 Each sound becomes a part in a folder beside the output, written whole or not at all; when all are
 there, they become the output and the folder goes. Started again with the same settings, the work
-goes on where it stopped, but for sounds that have changed since; with others, it begins anew.
+goes on where it stopped, but for sounds that have changed since; other settings are refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from snn2hw.data.cochlea.encoder import CochleaEncoder
 from snn2hw.data.cochlea.membrane import padded_bins
-from snn2hw.data.cochlea.sounds import Header, Sound, read_header, read_samples
+from snn2hw.data.cochlea.sounds import Header, Sound, check_words, read_header, read_samples
 from snn2hw.errors import DataError, Snn2hwError
 from snn2hw.files import atomic
 
@@ -89,8 +89,10 @@ def encode_set(
     Raises:
         FileFormatError: a file that is not sound; names it.
         DataError: a sound that is too short, too long or not finite, two sounds of one name, a word
-            that is not among `words`; the output's folder is not there.
+            that is not among `words`, or there twice; an output that is one of the sounds, or whose
+            folder is not there; an earlier run with other settings, while `restart` is False.
     """
+    check_output(output, [sound.path for sound in sounds])
     names = [sound.name for sound in sounds]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -117,20 +119,48 @@ def encode_set(
     return replace(summary, resumed=resumed)
 
 
+def check_output(output: Path, read: Sequence[Path]) -> None:
+    """Raise DataError for an output that is also read."""
+    if output.exists() and any(path.exists() and output.samefile(path) for path in read):
+        raise DataError(f"{output} is also read; name another output")
+
+
 def begin(folder: Path, encoder: CochleaEncoder, restart: bool) -> None:
-    """Make the folder of the parts, or empty it unless its parts have the encoder's settings."""
+    """Make the folder of the parts, or empty it where asked or where nothing is in it.
+
+    Raises DataError where parts of other settings are there, or where it cannot be written.
+    """
     note = folder / "settings.json"
-    wanted = json.dumps({"version": VERSION, **settings(encoder)})
+    wanted = {"version": VERSION, **settings(encoder)}
     try:
-        if restart or not note.is_file() or note.read_text(encoding="utf-8") != wanted:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            with atomic(note) as part:
-                part.write_text(wanted, encoding="utf-8")
+        if not restart and any(folder.glob("*.npz")):
+            _check_settings(note, wanted)
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        with atomic(note) as part:
+            part.write_text(json.dumps(wanted), encoding="utf-8")
     except OSError as error:
         raise DataError(
             f"cannot write {folder}: {error.strerror}; name an output in a folder that exists"
         ) from error
+
+
+def _check_settings(note: Path, wanted: dict[str, Any]) -> None:
+    try:
+        said = json.loads(note.read_text(encoding="utf-8"))
+        there = {name: said[name] for name in wanted}
+    except (ValueError, KeyError, TypeError, FileNotFoundError):
+        raise DataError(
+            f"{note.parent}: holds parts of an interrupted run whose settings cannot be read, give"
+            " --restart to begin anew"
+        ) from None
+    other = [f"{k} was {there[k]} and is {wanted[k]}" for k in wanted if there[k] != wanted[k]]
+    if other:
+        raise DataError(
+            f"{note.parent}: holds parts of an interrupted run with other settings"
+            f" ({', '.join(other)}); change them back to go on, or give --restart to begin anew"
+        )
 
 
 def settings(encoder: CochleaEncoder) -> dict[str, Any]:
@@ -147,7 +177,8 @@ def settings(encoder: CochleaEncoder) -> dict[str, Any]:
 def _part(folder: Path, sound: Sound) -> Path:
     """Where its spikes are kept, by all that tells it from other sounds and from what it was."""
     state = sound.path.stat()
-    key = json.dumps([sound.name, str(sound.path), state.st_size, state.st_mtime_ns])
+    place = str(sound.path.resolve())
+    key = json.dumps([sound.name, place, state.st_size, state.st_mtime_ns])
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
 
 
@@ -187,6 +218,7 @@ def _work(jobs: int, todo: Sequence[int], task: Callable[[int], None]) -> Iterat
 def _labels(
     sounds: Sequence[Sound], words: Sequence[str] | None
 ) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
+    check_words(words)
     said = [sound.word for sound in sounds if sound.word is not None]
     if len(said) < len(sounds):
         return None, ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
+SPEAKER_FIRST = ("NO", "nohash")
+"""Second parts of names whose first part is the speaker: Arabic and Google's Speech Commands."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,23 @@ def find_sounds(sources: Sequence[Path], words: Sequence[str] | None = None) -> 
     A source is a file of sound; a folder, all of whose sounds are taken but for those in folders
     that begin with "_" or "."; or a list, a .csv with the columns file (from its own folder; .wav
     may stand for .flac) and, perhaps, class. What is said is the class, the name of the folder
-    where there are several, or else the first part of names like 7_jackson_32.flac; who says it,
-    the first or second part of names divided by "_".
+    where there are several, or else what the names say, if all do: of WORD_SPEAKER_TAKE
+    (7_jackson_32.flac) the first part, of SPEAKER_NO_TAKE and HASH_nohash_N the folder they lie in.
+    Who says it is the second part of WORD_SPEAKER_TAKE, unless folders say the words by other
+    names, and otherwise the first part of names divided by "_". A sound's name is its path within
+    its folder, as its list has it, or for a single file the file's name, so that it does not depend
+    on where all of it lies.
 
     Args:
         sources: files, folders and lists.
         words: only sounds of these.
 
     Raises:
-        DataError: a source that is not there, no sound at all, or none of one of the words.
-        FileFormatError: a list without the column file.
+        DataError: a source that is not there, no sound at all, or none of one of the words; a word
+            that is there twice; a sound beside folders of words, or a name that is not UTF-8.
+        FileFormatError: a list without the column file, or with a class that is empty.
     """
+    check_words(words)
     sounds: list[Sound] = []
     for source in sources:
         if source.is_dir():
@@ -67,9 +77,11 @@ def find_sounds(sources: Sequence[Path], words: Sequence[str] | None = None) -> 
         elif source.suffix.lower() == ".csv":
             sounds += _in_list(source)
         elif source.is_file():
-            sounds.append(Sound(source, str(source)))
+            sounds.append(Sound(source, source.name))
         else:
             raise DataError(f"{source}: no such file or folder")
+    for sound in sounds:
+        _check_text(sound)
     if words is not None:
         missing = [word for word in words if all(sound.word != word for sound in sounds)]
         if missing:
@@ -81,6 +93,32 @@ def find_sounds(sources: Sequence[Path], words: Sequence[str] | None = None) -> 
     return sounds
 
 
+def check_words(words: Sequence[str] | None) -> None:
+    """Raise DataError for a word that is there twice, or that is empty."""
+    for k, word in enumerate(words or ()):
+        if not word:
+            raise DataError("one of the words is empty; give a name between two commas")
+        if word in (words or ())[:k]:
+            raise DataError(f"the word {word!r} is there twice; give each once")
+
+
+def _states_word(stem: str) -> bool:
+    """Whether a name is WORD_SPEAKER_TAKE, and not SPEAKER_NO_TAKE or HASH_nohash_N."""
+    part = stem.split("_")
+    return len(part) == 3 and all(part) and part[2].isdecimal() and part[1] not in SPEAKER_FIRST
+
+
+def _leaves_word(stem: str) -> bool:
+    """Whether a name is SPEAKER_NO_TAKE or HASH_nohash_N, whose word is that of the folder."""
+    part = stem.split("_")
+    return len(part) == 3 and all(part) and part[2].isdecimal() and part[1] in SPEAKER_FIRST
+
+
+def _speaker(stem: str) -> str | None:
+    part = stem.split("_")
+    return part[1] if _states_word(stem) else part[0] or None if len(part) > 1 else None
+
+
 def _in_folder(folder: Path) -> list[Sound]:
     paths = sorted(
         path.relative_to(folder)
@@ -88,18 +126,33 @@ def _in_folder(folder: Path) -> list[Sound]:
         if path.suffix.lower() in SUFFIXES and path.is_file()
     )
     paths = [p for p in paths if not any(part.startswith(("_", ".")) for part in p.parts)]
-    several = len({path.parent for path in paths}) > 1
-    parts = [path.stem.split("_") for path in paths]
-    named = not several and all(len(part) >= 3 for part in parts)
-    return [
-        Sound(
-            folder / path,
-            path.as_posix(),
-            path.parent.name if several else part[0] if named else None,
-            part[1] if named else part[0] if len(part) > 1 else None,
+    if len({path.parent for path in paths}) > 1:
+        return [_in_word_folder(folder, path) for path in paths]
+    stated = all(_states_word(path.stem) for path in paths)
+    left = all(_leaves_word(path.stem) for path in paths)
+    sounds = []
+    for path in paths:
+        word = None
+        if stated:
+            word = path.stem.split("_")[0]
+        elif left:
+            word = (folder / path).resolve().parent.name or None
+        sounds.append(Sound(folder / path, path.as_posix(), word, _speaker(path.stem)))
+    return sounds
+
+
+def _in_word_folder(folder: Path, path: Path) -> Sound:
+    """A sound of a folder of several words."""
+    word = path.parent.name
+    if not word:
+        raise DataError(
+            f"{folder / path}: lies beside folders of words and has none; move it into one of them,"
+            " or away"
         )
-        for path, part in zip(paths, parts, strict=True)
-    ]
+    first, *more = path.stem.split("_")
+    # in WORD/SPEAKER_SESSION_TAKE the first part is the speaker, in WORD/WORD_SPEAKER_TAKE not
+    speaker = _speaker(path.stem) if first == word else first or None if more else None
+    return Sound(folder / path, path.as_posix(), word, speaker)
 
 
 def _in_list(table: Path) -> list[Sound]:
@@ -115,13 +168,28 @@ def _in_list(table: Path) -> list[Sound]:
         name = row.get("file")
         if not name:
             raise FileFormatError(f"{table}: line {number} has no column file, give one")
+        word = row.get("class")
+        if "class" in row and not (word or "").strip():
+            raise FileFormatError(
+                f"{table}: line {number}: the class of {name} is empty; give what is said, or leave"
+                " the column out"
+            )
         path = table.parent / name
-        found = next((p for p in (path, path.with_suffix(".flac")) if p.is_file()), None)
+        found = next((p for p in (path, path.parent / f"{path.stem}.flac") if p.is_file()), None)
         if found is None:
             raise DataError(f"{table}: line {number}: {path} is not there")
-        who = path.stem.split("_")
-        sounds.append(Sound(found, name, row.get("class"), who[0] if len(who) > 1 else None))
+        sounds.append(Sound(found, name, word, _speaker(path.stem)))
     return sorted(sounds, key=lambda sound: sound.name)
+
+
+def _check_text(sound: Sound) -> None:
+    """Refuse names that neither soundfile nor the output could take."""
+    for text in (str(sound.path), sound.name, sound.word or "", sound.speaker or ""):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = os.fsencode(sound.path).decode("utf-8", "backslashreplace")
+            raise DataError(f"{shown}: its name is not UTF-8; rename it") from None
 
 
 def read_header(path: Path) -> Header:
