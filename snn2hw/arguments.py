@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from snn2hw.errors import ParameterError
 
@@ -18,6 +20,8 @@ ABOVE_ZERO: dict[str, Limit] = {"limit": (lambda value: value > 0, "a number abo
 NOT_NEGATIVE: dict[str, Limit] = {"limit": (lambda value: value >= 0, "0 or more")}
 FRACTION: dict[str, Limit] = {"limit": (lambda value: 0 <= value < 1, "a number from 0 to below 1")}
 COUNT: dict[str, Limit] = {"limit": (lambda value: value >= 1, "a whole number of at least 1")}
+SEED_MAX = 2**63 - 1
+SEED: dict[str, Limit] = {"limit": (lambda value: 0 <= value <= SEED_MAX, "0 or more, below 2**63")}
 
 
 class FieldError(ParameterError):
@@ -41,7 +45,7 @@ def check_arguments(
     """Return the arguments, as the types that the function's keyword arguments are annotated with.
 
     A whole number serves as a float, and a list as a tuple. Annotations other than int, float,
-    bool, str, None, Literal, tuple, list and unions of those are left to the function.
+    bool, str, None, Literal, tuple, list, Sequence and unions of those are left to the function.
 
     Args:
         function: its keyword-only arguments, or those with a default, may be given, and those
@@ -90,6 +94,18 @@ def check_limits(item: Any, where: str = "") -> None:
             raise FieldError(field.name, f"{field.name} is {value!r}, give {wanted}", where)
 
 
+def check_seed(seed: object, where: str = "", name: str = "seed") -> int:
+    """Return the seed of random numbers, one that NumPy, torch and HDF5 all take.
+
+    Raises:
+        FieldError: it is not a whole number from 0 to 2**63 - 1.
+    """
+    allowed, wanted = SEED["limit"]
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not allowed(seed):
+        raise FieldError(name, f"{name} is {seed!r}, give {wanted}", where)
+    return int(seed)
+
+
 def _as(kind: Any, value: Any) -> Any:
     """Return the value as the annotation says, or raise ValueError with what it wants."""
     origin, inner = get_origin(kind), get_args(kind)
@@ -105,7 +121,7 @@ def _as(kind: Any, value: Any) -> Any:
         if not any(value == one and type(value) is type(one) for one in inner):
             raise ValueError(" or ".join(map(repr, inner)))
         return value
-    if origin in (tuple, list):
+    if origin in (tuple, list, Sequence):
         return _sequence(origin, inner, value)
     if kind is type(None) or kind is None:
         if value is not None:
@@ -114,7 +130,9 @@ def _as(kind: Any, value: Any) -> Any:
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or (isinstance(value, bool) and kind is not bool):
             names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-            raise ValueError(names[kind])
+            # a word such as no
+            quoted = " (in quotes: YAML has it as true or false)" if isinstance(value, bool) else ""
+            raise ValueError(names[kind] + (quoted if kind is str else ""))
         return kind(value)
     return value
 
@@ -126,4 +144,8 @@ def _sequence(origin: Any, inner: tuple[Any, ...], value: Any) -> Any:
         if len(value) != len(inner):
             raise ValueError(f"a list of {len(inner)}")
         return tuple(_as(kind, one) for kind, one in zip(inner, value, strict=True))
-    return origin(_as(inner[0], one) for one in value)
+    try:
+        found = [_as(inner[0], one) for one in value]
+    except ValueError as error:
+        raise ValueError(f"{error} for each") from None
+    return found if origin is Sequence else origin(found)

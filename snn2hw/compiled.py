@@ -20,6 +20,7 @@ import numba
 import numpy as np
 import platformdirs
 
+from snn2hw.errors import DataError
 from snn2hw.files import atomic
 
 
@@ -39,7 +40,7 @@ def load(name: str, text: str, files: Iterable[Path]) -> ModuleType:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = _write(folder / f"{name}.py", text)
-    except OSError:
+    except (OSError, DataError):
         # A read-only home: compile again in every process.
         path = _write(Path(tempfile.mkdtemp(prefix="snn2hw-")) / f"{name}.py", text)
     spec = importlib.util.spec_from_file_location(name, path)

@@ -41,6 +41,15 @@ class MissingDependencyError(Snn2hwError):
     """An optional package that the call needs and that is not installed."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of Python, NumPy or torch, says that there is not enough memory."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(part in said for part in ("allocate memory", "out of memory", "size calculation"))
+    )
+
+
 class RepairWarning(UserWarning):
     """A file of another tool or of an older layout was repaired on reading; the text says how."""
 

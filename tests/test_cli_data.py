@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snn2hw.cli import data, main
-from snn2hw.data import DATASETS, shd
+from snn2hw.data import DATASETS, shd, spike_counts, ssc
 
 
 @pytest.fixture
@@ -79,6 +79,10 @@ def test_only_what_is_not_at_hand_is_downloaded(small, capsys, monkeypatch):
     assert got[1:] == [("v2_test", small / "google_speech_commands")]
 
 
+ARABIC = ["arabic_speech_commands", "--split", "val", "--option"]
+OWN = ["spike_files", "--split", "shd_test", "--option", "folder=shd", "--option"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -92,11 +96,51 @@ def test_only_what_is_not_at_hand_is_downloaded(small, capsys, monkeypatch):
         (["shd", "--split", "test", "--option", "words=all"], "there is no 'words', give one of"),
         (["shd", "--split", "dev"], "there is no split 'dev', give one of \"train\""),
         (["shd", "--split", "test", "-o", "x.npy"], "is written as .npz, name it so"),
+        (["shd", "--split", "test", "--option", "steps=0"], "steps is 0, give a whole number from"),
+        (["ssc", "--split", "test", "--option", "steps=0"], "steps is 0, give a whole number from"),
+        (["shd", "--split", "test", "--option", "seed=-1"], "seed is -1, give 0 or more, below"),
+        (["shd", "--split", "test", "--option", f"seed={2**63}"], "give 0 or more, below 2**63"),
+        (
+            ["shd", "--split", "val", "--option", "validation=null"],
+            "validation is None, give a number or a list",
+        ),
+        (
+            ["shd", "--split", "val", "--option", "validation=[[3]]"],
+            "give a number or a whole number for each",
+        ),
+        (["google_speech_commands", "--split", "val", "--option", "seed=-1"], "seed is -1, give"),
+        ([*ARABIC, "words=no"], "words is False, give a text (in quotes: YAML"),
+        ([*ARABIC, "words=5"], "words is 5, give a text or a list\n"),
+        ([*ARABIC, "words=null"], "words is None, give a text or"),
+        ([*ARABIC, "words=[no, yes]"], "words is [False, True], give a text or a text (in quotes"),
+        ([*ARABIC, "dt_s=1e"], "dt_s is '1e', give a number"),
+        ([*OWN, "channels=-8"], "channels is -8, give 1 to 1048576"),
+        ([*OWN, "channels=1000000000000"], "channels is 1000000000000, give 1 to 1048576"),
         (["shd", "--split", "train"], "snn2hw data shd --part train --download"),
     ],
 )
-def test_bad_commands(small, capsys, arguments, message):
+def test_bad_commands(small, capsys, monkeypatch, arguments, message):
+    monkeypatch.setitem(ssc.COUNTS, "ssc_test.h5", 6)
+    (small / "ssc").mkdir()
+    (small / "ssc" / "ssc_test.h5").symlink_to(small / "shd" / "shd_test.h5")
     assert main(["data", *arguments]) == 2
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_options_are_read_as_configs_are(small, capsys):
+    command = ["data", "shd", "--split", "test", "--option", "binning=floor", "--json"]
+    assert main([*command, "--option", "steps=50", "--option", "window_s=5e-1"]) == 0
+    assert json.loads(capsys.readouterr().out)["step_s"] == 0.01
+
+
+def test_more_than_the_memory_holds_is_one_line(small, capsys, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(spike_counts, "_count", full)
+    assert main(["data", "shd", "--split", "test", "--option", "steps=9999"]) == 2
+    said = capsys.readouterr().err
+    assert "shd/test: 6 samples of 9999 steps and 700 channels do not fit the memory" in said
+    assert said.count("\n") == 1

@@ -284,6 +284,13 @@ def test_wav_at_16_khz_gives_the_samples_of_flac_at_8_khz(monkeypatch, tmp_path)
         assert data.y.tolist() == [0, 2]
         assert data.speaker.tolist() == ["00000002"] * 2
         assert data.x.shape == (2, 50, 40)
+        note = sc.load("val", ("two", "zero", "stop")).notes[-1]
+        assert note == "3 clips, of 180 published (60 a word): 'two' has 1"
+        assert sc.load_digits("train").notes[-1:] == (
+            "2 clips, of 1800 published (180 a word): 'one' has 0",
+        )
+        (note,) = sc.load_digits_with_deltas("test").notes
+        assert note.startswith("2 clips, of 400 published (40 a word)")
         clips.append(audio.read_clip(sc._list_clips(root / sc.FOLDER, "test", sc.DIGITS)[0][0]))
     assert np.abs(clips[0]).max() > 0.4
     np.testing.assert_allclose(clips[0][100:-100], clips[1][100:-100], atol=2e-3)

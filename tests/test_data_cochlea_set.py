@@ -333,6 +333,10 @@ def test_command_line_gives_one_line_of_error(words, tmp_path, capsys):
         assert len(lines) == 1
         return lines[0]
 
+    for seed in (2**63, 99999999999999999999):
+        assert f"cochlea: seed is {seed}, give 0 or more, below 2**63" in said(
+            words, "--seed", seed
+        )
     assert "nowhere: no such file or folder" in said(tmp_path / "nowhere")
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -72,6 +72,9 @@ def test_validation_by_speaker(small):
     for wrong in ([4], [0, 1, 2], []):
         with pytest.raises(DataError, match=r"are not some of those .*\[0, 1, 2\]; give some"):
             shd.load("val", validation=wrong)
+    for wrong in (None, [[1]], ["1"], "1", [True]):
+        with pytest.raises(DataError, match="give a fraction from 0 to below 1 or the numbers of"):
+            shd.load("val", validation=wrong)
     for wrong in (1.0, -0.1, float("nan")):
         with pytest.raises(DataError, match="give a fraction from 0 to below 1 or speakers"):
             shd.load("val", validation=wrong)
@@ -164,6 +167,11 @@ def test_files_of_ones_own(tmp_path):
     assert data.speaker.tolist() == ["anna"] * 4
     with pytest.raises(FileFormatError, match=r"has a spike in channel .*, channels are 0 to 63"):
         spike_files.load("test", folder=str(tmp_path), channels=64)
+    unlabel(tmp_path / "test.h5")
+    with pytest.raises(FileFormatError) as raised:
+        spike_files.load("test", folder=str(tmp_path))
+    said = f"{tmp_path / 'test.h5'}: has no labels; encode folders or a list with classes"
+    assert str(raised.value) == said
     write(tmp_path / "test.h5", 4, 2)
     with pytest.raises(FileFormatError, match=r"its words are not those of .*train.h5"):
         spike_files.load("test", folder=str(tmp_path))
@@ -221,6 +229,21 @@ def fewer(path):
         file["labels"] = labels
 
 
+def many_labels(path):
+    with h5py.File(path, "r+") as file:
+        del file["labels"], file["extra/keys"]
+        file["labels"] = np.array([0] * 23 + [4_000_000_000], np.uint32)
+
+
+def flat(name, value):
+    def apply(path):
+        with h5py.File(path, "r+") as file:
+            del file[name]
+            file[name] = value
+
+    return apply
+
+
 def unspeak(path):
     with h5py.File(path, "r+") as file:
         del file["extra/speaker"]
@@ -238,6 +261,13 @@ def unspeak(path):
         (shorten, "sample 2 has"),
         (relabel, "labels run from 0 to 4 and it names 4 words, it is damaged"),
         (unspeak, "has 24 samples and speakers of shape (24,) and type object, give a whole"),
+        (many_labels, "labels run from 0 to 4000000000 and it names 0 words, it is damaged"),
+        (flat("spikes/times", np.zeros(24)), "not HDF5 in the layout of SHD (a sample is of shape"),
+        (flat("spikes/units", np.zeros(24, int)), "SHD (a sample is of shape () and type int64"),
+        (flat("spikes/times", [b"a"] * 24), "layout of SHD (a sample is of shape ()"),
+        (flat("spikes/times", np.full((24, 2), b"a")), "(a sample is of shape (2,) and type |S1"),
+        (flat("extra/keys", 3), "not HDF5 in the layout of SHD"),
+        (flat("labels", np.uint16(1)), "has 24 samples and labels of shape ()"),
         (unlabel, "not HDF5 in the layout of SHD"),
         (fewer, "has 24 samples and labels of shape (23,)"),
     ],

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 import snn2hw.data
 from snn2hw.cli import main
 from snn2hw.data import Dataset
-from snn2hw.nn import accuracy, load_checkpoint
+from snn2hw.nn import accuracy, experiment, load_checkpoint
 from snn2hw.nn.config import read_config
 from snn2hw.nn.experiment import Outputs, run_config
 
@@ -195,6 +196,16 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
         ("name: lif", "name: lofi", "line 7, model: name is 'lofi', give one of "),
         ("width: 6", "wide: 6", "line 7, model: there is no 'wide', give one of dropout, "),
         ("seed: 3", "seed: -3", "line 15: seed is -3, give 0 or more"),
+        ("seed: 3", f"seed: {2**63}", f"line 15: seed is {2**63}, give 0 or more, below 2**63"),
+        ("layers: 1", "layers: 0", "line 7, model: layers is 0, give a whole number of at least 1"),
+        ("dropout: 0.2", "dropout: 1.0", "net.yaml line 7, model: "),
+        ("width: 6", "width: [6, 0]", "line 7, model: width is 0, give a whole number of at"),
+        ("width: 6", f"width: [6, {10**15}]", "model lif: does not fit the memory (width (6, 100"),
+        (
+            "width: 6",
+            f"width: {10**19}",
+            "line 7, model: model lif: does not fit the memory (width 10000000000",
+        ),
         ("float16", "int8", "line 16: store is 'int8', give 'float32' or 'float16'"),
         ("seed: 3", "lr: 3", "line 15: there is no 'lr', give one of data, model, quantize"),
         ("seed: 3", "store: float32", "line 16: store is there twice, remove one"),
@@ -205,7 +216,13 @@ def test_killed_it_goes_on_to_the_same_bits(tmp_path):
         (CONFIG, "data: {}", "net.yaml: model is missing, give a mapping"),
     ],
 )
-def test_a_config_is_refused_with_the_place_in_the_file(tmp_path, capsys, old, new, says):
+def test_a_config_is_refused_with_the_place_in_the_file(
+    tmp_path, capsys, monkeypatch, old, new, says
+):
+    def load(*_, **__):
+        raise AssertionError("the data were loaded")
+
+    monkeypatch.setattr(experiment, "load_data", load)
     assert CONFIG.count(old) == 1
     path = write(tmp_path, CONFIG.replace(old, new))
     assert main(["train", path, "-o", str(tmp_path)]) == 2
@@ -223,6 +240,14 @@ def test_the_configs_of_the_examples_and_of_the_documentation_are_read(tmp_path)
     for path in configs:
         config = read_config(path)
         assert set(config.splits) == {"train", "validation", "test"}, path
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64, 10**23])
+def test_a_seed_beyond_what_torch_takes_is_refused(tmp_path, capsys, seed):
+    assert main(["train", write(tmp_path), "-o", str(tmp_path), "--seed", str(seed)]) == 2
+    said = capsys.readouterr().err
+    assert said == f"snn2hw train: error: seed is {seed}, give 0 or more, below 2**63\n"
+    assert replace(read_config(write(tmp_path)), seed=2**63 - 1).seed == 2**63 - 1
 
 
 def test_other_refusals(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The command line: ``snn2hw COMMAND``. One file a command; this one parses and reports errors.
 
-Exit status: 0 success, 1 a check that failed (mismatches, something to mend), 2 bad input.
+Exit status: 0 success, 1 a check that failed (mismatches, something to mend), 2 bad input, or a
+machine without enough memory or room.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from snn2hw.cli import (
     verify,
     widths,
 )
-from snn2hw.errors import Snn2hwError
+from snn2hw.errors import Snn2hwError, out_of_memory
 
 COMMANDS = {
     "info": info,
@@ -84,6 +85,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except (MemoryError, RuntimeError, OSError) as error:
+        # the last net: what is foreseen has its own text
+        problem = _surroundings(error)
+        if problem is None:
+            raise
+        sys.stderr.write(f"snn2hw {options.command}: error: {problem}\n")
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write(f"snn2hw {options.command}: interrupted\n")
         return 130
+
+
+def _surroundings(error: MemoryError | RuntimeError | OSError) -> str | None:
+    """What a machine lacks, in a line; None: the error is a bug of ours."""
+    if isinstance(error, OSError):
+        said = " ".join(str(error).split()) or type(error).__name__
+        return f"{said}; see that the file can be read or written, and that there is room"
+    if out_of_memory(error):
+        return "there is not enough memory; give less at a time, or smaller sizes"
+    return None

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from snn2hw import plain_yaml
 from snn2hw.arguments import check_arguments
 from snn2hw.cli.common import add_json, say, show, show_json, table
 from snn2hw.data import DATASETS, Dataset
@@ -112,8 +112,8 @@ def _split(options: argparse.Namespace) -> int:
         if not equals:
             raise DataError(f"--option {option}: give KEY=VALUE")
         try:
-            given[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            given[key] = plain_yaml.parse(value)
+        except ValueError:
             raise DataError(f"--option {option}: the value is not YAML, quote it") from None
     data = load(options.split, **check_arguments(load, given, f"--option of {options.name}"))
     if options.output:

@@ -26,6 +26,8 @@ from snn2hw.data.sources import ARABIC
 from snn2hw.errors import DataError, FileFormatError
 
 SPLITS = ("train", "val", "test")
+CLIPS = {"train": 180, "val": 60, "test": 40}
+"""Of a word, as published less the two speakers whose clips are not at hand."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 FOLDER = "arabic_speech_commands"
 HOW = (
@@ -74,6 +76,7 @@ def load(
     root = _root(download)
     reference, _ = _list_clips(root, "train", classes)
     files, labels = _list_clips(root, split, classes)
+    notes = _fewer(split, labels, classes)
     computed = feature.load(files, reference, features, dt_s)
     return Dataset(
         name=f"{FOLDER}/{words if isinstance(words, str) else 'words'}/{split}",
@@ -83,7 +86,7 @@ def load(
         dt_s=dt_s,
         speaker=_speakers(files),
         take=_takes(files),
-        notes=computed.notes,
+        notes=(*computed.notes, *notes),
     )
 
 
@@ -120,6 +123,7 @@ def load_digits_with_deltas(split: str) -> Dataset:
         dt_s=audio.DELTA_DT_S,
         speaker=_speakers(files),
         take=_takes(files),
+        notes=_fewer(split, labels, DIGITS),
     )
 
 
@@ -131,6 +135,19 @@ def _root(download: bool = False) -> Path:
     if (cache / "train.csv").is_file() and not any(place.is_dir() for place in own):
         return cache
     return find_data(FOLDER, HOW)
+
+
+def _fewer(split: str, labels: NDArray[np.int64], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a note where a word has fewer clips than published."""
+    published = CLIPS[split]
+    found = np.bincount(labels, minlength=len(classes))
+    if not np.any(found < published):
+        return ()
+    word = int(np.argmin(found))
+    return (
+        f"{len(labels)} clips, of {published * len(classes)} published ({published} a word):"
+        f" {classes[word]!r} has {found[word]}",
+    )
 
 
 def _speakers(files: list[Path]) -> NDArray[np.str_]:
@@ -156,6 +173,8 @@ def _features_with_deltas(root: Path, split: str) -> NDArray[np.float32]:
 
 def _classes(words: str | Sequence[str]) -> tuple[str, ...]:
     named = {"digits": DIGITS, "all": WORDS}
+    if not isinstance(words, Sequence):
+        raise DataError(f'{FOLDER}: words are {words!r}, give "digits", "all" or a list of words')
     classes = named.get(words, (words,)) if isinstance(words, str) else tuple(words)
     unknown = [word for word in classes if word not in WORDS]
     if unknown or len(classes) < 2 or len(set(classes)) < len(classes):

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from snn2hw.errors import DataError, FileFormatError
 
 CHANNELS = 700
+CLASSES_MAX = 1 << 16
+"""Of a file that names no words."""
 DAMAGED = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
 
 
@@ -57,8 +59,12 @@ class Labels:
     notes: tuple[str, ...]
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path, unlabelled: str | None = None) -> Labels:
     """Read labels, words and speakers.
+
+    Args:
+        path: the file.
+        unlabelled: what to do about a file without labels; None: it is damaged.
 
     Raises:
         FileFormatError: the file is truncated or not in this layout, labels are no whole numbers,
@@ -68,6 +74,8 @@ def read_labels(path: Path) -> Labels:
     with _open(path) as file:
         try:
             count = len(file["spikes/times"])
+            if unlabelled is not None and "labels" not in file:
+                raise FileFormatError(f"{path}: has no labels; {unlabelled}")
             labels = np.asarray(file["labels"][()])
             keys = [_text(key) for key in file["extra/keys"][()]] if "extra/keys" in file else []
             speaker = file["extra/speaker"][()] if "extra/speaker" in file else None
@@ -87,7 +95,7 @@ def read_labels(path: Path) -> Labels:
         )
     classes = max(int(labels.max(initial=0)) + 1, len(keys))
     notes: tuple[str, ...] = ()
-    if not keys:
+    if not keys and classes <= CLASSES_MAX:
         keys = [str(number) for number in range(classes)]
         notes = (f"{path.name} names no words: classes are called by their numbers",)
     if int(labels.min(initial=0)) < 0 or classes > len(keys):
@@ -96,7 +104,7 @@ def read_labels(path: Path) -> Labels:
             " words, it is damaged: get it anew"
         )
     who = None if speaker is None else speaker.astype(np.str_)
-    if speaker is not None and people and int(speaker.max(initial=0)) < len(people):
+    if speaker is not None and people and set(speaker.tolist()) <= set(range(len(people))):
         who = np.array(people)[speaker]
     return Labels(labels.astype(np.int64), tuple(keys), who, notes)
 
@@ -127,11 +135,19 @@ def read_events(path: Path, chunk: int = 128, channels: int = CHANNELS) -> Itera
             raise _damaged(path, error) from error
         for start in range(0, count, chunk):
             try:
-                times = list(all_times[start : start + chunk])
-                units = list(all_units[start : start + chunk])
+                times = [_array(t) for t in all_times[start : start + chunk]]
+                units = [_array(u) for u in all_units[start : start + chunk]]
             except DAMAGED as error:
                 raise _damaged(path, error) from error
             yield _joined(path, start, times, units, channels)
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """Return the times or units of a sample; raise ValueError for anything but a row of numbers."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "uif":
+        raise ValueError(f"a sample is of shape {array.shape} and type {array.dtype}")
+    return array
 
 
 def _joined(

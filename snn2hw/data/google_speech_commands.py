@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from snn2hw.arguments import check_seed
 from snn2hw.data import audio
 from snn2hw.data import features as feature
 from snn2hw.data.base import Dataset, check_split
@@ -80,10 +81,12 @@ def load(
 
     Raises:
         DataError: an argument out of its range, or the data are not at hand.
+        ParameterError: a seed out of its range.
         FileFormatError: a list or a clip that cannot be read, or clips that are missing.
         MissingDependencyError: the [audio] extra is not installed.
     """
     check_split(split, SPLITS, GOOGLE.name)
+    check_seed(seed, GOOGLE.name)
     classes = _classes(task, version, test_set)
     for name, value in (("unknown", unknown), ("silence", silence)):
         if not value >= 0 or (name == "silence" and value == math.inf):

@@ -14,11 +14,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from snn2hw.arguments import check_seed
 from snn2hw.data.base import Dataset, check_split
 from snn2hw.data.download import locate
 from snn2hw.data.events import Labels, read_labels
 from snn2hw.data.sources import SHD
-from snn2hw.data.spike_counts import COMMON_STEPS, check_count, count_file
+from snn2hw.data.spike_counts import check_count, count_file, usual_steps
 from snn2hw.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -56,9 +57,11 @@ def load(
 
     Raises:
         DataError: an argument out of its range, or the data are not at hand.
+        ParameterError: a seed out of its range.
         FileFormatError: a file that is damaged, or has another number of utterances.
     """
     check_split(split, SPLITS, "shd")
+    check_seed(seed, "shd")
     name = "shd_test.h5" if split == "test" else "shd_train.h5"
     path = locate(SHD, name, download=download) / name
     labels = read_labels(path)
@@ -67,14 +70,19 @@ def load(
     if split != "test":
         held = _validation(labels, validation, seed)
         chosen = held if split == "val" else ~held
-    default = GPN_STEPS if binning == "gpn" else COMMON_STEPS
-    data = count_file(path, f"shd/{split}", labels, chosen, binning, steps or default, window_s)
+    steps = usual_steps(binning, GPN_STEPS) if steps is None else steps
+    data = count_file(path, f"shd/{split}", labels, chosen, binning, steps, window_s)
     return replace(data, notes=(*data.notes, *notes))
 
 
 def _validation(labels: Labels, validation: float | Sequence[int], seed: int) -> NDArray[np.bool_]:
     """Return which training utterances are for validation."""
     if not isinstance(validation, int | float):
+        if not isinstance(validation, Sequence) or not all(type(s) is int for s in validation):
+            raise DataError(
+                f"shd: validation is {validation!r}, give a fraction from 0 to below 1 or the"
+                " numbers of speakers"
+            )
         who = np.zeros(0, np.str_) if labels.speaker is None else labels.speaker
         there = sorted({int(speaker) for speaker in who})
         if not validation or not set(validation) < set(there):

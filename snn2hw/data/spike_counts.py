@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from snn2hw.data import binning as bins
 from snn2hw.data.base import Dataset
 from snn2hw.data.events import CHANNELS, Labels, read_events
-from snn2hw.errors import FileFormatError
+from snn2hw.errors import DataError, FileFormatError
 
 COMMON_STEPS = 100
+CHANNELS_MAX = 1 << 20
 WINDOW_S = {"gpn": 1.0, "digitize": 1.4, "floor": 1.4}
 
 
@@ -27,6 +28,32 @@ def count_file(
     channels: int = CHANNELS,
 ) -> Dataset:
     """Count the spikes of the chosen samples of a file; None: of all. Raises what `load` does."""
+    if not 1 <= channels <= CHANNELS_MAX:
+        raise DataError(f"{name}: channels is {channels}, give 1 to {CHANNELS_MAX}")
+    try:
+        return _count(path, name, labels, chosen, binning, steps, window_s, channels)
+    except MemoryError:
+        raise DataError(
+            f"{name}: {len(labels.y)} samples of {steps} steps and {channels} channels do not fit"
+            " the memory, give fewer steps or channels"
+        ) from None
+
+
+def usual_steps(binning: str, gpn: int) -> int:
+    """How many steps a binning has where nobody says; gpn: those of "gpn"."""
+    return gpn if binning == "gpn" else COMMON_STEPS
+
+
+def _count(
+    path: Path,
+    name: str,
+    labels: Labels,
+    chosen: NDArray[np.bool_] | None,
+    binning: str,
+    steps: int,
+    window_s: float | None,
+    channels: int,
+) -> Dataset:
     window = WINDOW_S.get(binning, 1.0) if window_s is None else window_s
     dt_s = bins.step_s(binning, steps, window)
     kept = np.ones(len(labels.y), dtype=bool) if chosen is None else chosen

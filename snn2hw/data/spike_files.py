@@ -24,7 +24,7 @@ def load(
     Args:
         split: name of the file without its suffix.
         folder: where it lies: a path, or a folder of $SNN2HW_DATA.
-        channels: units are 0 to channels - 1.
+        channels: units are 0 to channels - 1; up to 2**20.
         binning: "gpn", "digitize" or "floor", see `snn2hw.data.binning`.
         steps: how many.
         window_s: what they cover, in seconds; later spikes are left out, and a note says how many.
@@ -39,7 +39,7 @@ def load(
             those of train.h5 beside it.
     """
     path = _find(Path(folder), f"{split}.h5")
-    labels = read_labels(path)
+    labels = read_labels(path, "encode folders or a list with classes")
     train = path.with_name("train.h5")
     if train.is_file() and read_labels(train).classes != labels.classes:
         raise FileFormatError(

@@ -10,7 +10,7 @@ from snn2hw.data.base import Dataset, check_split
 from snn2hw.data.download import locate
 from snn2hw.data.events import read_labels
 from snn2hw.data.sources import SSC
-from snn2hw.data.spike_counts import COMMON_STEPS, check_count, count_file
+from snn2hw.data.spike_counts import check_count, count_file, usual_steps
 
 SPLITS = ("train", "val", "test")
 FILES = {"train": "ssc_train.h5", "val": "ssc_valid.h5", "test": "ssc_test.h5"}
@@ -49,5 +49,5 @@ def load(
     path = locate(SSC, name, download=download) / name
     labels = read_labels(path)
     check_count(path, len(labels.y), COUNTS[name])
-    default = GPN_STEPS if binning == "gpn" else COMMON_STEPS
-    return count_file(path, f"ssc/{split}", labels, None, binning, steps or default, window_s)
+    steps = usual_steps(binning, GPN_STEPS) if steps is None else steps
+    return count_file(path, f"ssc/{split}", labels, None, binning, steps, window_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import yaml
 from snn2hw.arguments import (
     ABOVE_ZERO,
     COUNT,
-    NOT_NEGATIVE,
+    SEED,
     FieldError,
     Limit,
     check_arguments,
@@ -23,8 +22,9 @@ from snn2hw.arguments import (
 from snn2hw.data import DATASETS
 from snn2hw.errors import FileFormatError, ParameterError
 from snn2hw.nn.augment import Augment
-from snn2hw.nn.models import MODELS
+from snn2hw.nn.models import MODELS, check_model
 from snn2hw.nn.recipe import Recipe, Schedule
+from snn2hw.plain_yaml import Loader
 
 KEYS = ("data", "model", "quantize", "seed", "start", "store", "training")
 ROLES = ("train", "validation", "test")
@@ -96,10 +96,14 @@ class TrainingConfig:
     splits: dict[str, str]
     model: Choice
     training: Recipe
-    seed: int = field(default=0, metadata=NOT_NEGATIVE)
+    seed: int = field(default=0, metadata=SEED)
     store: Literal["float32", "float16"] = "float32"
     quantize: IntegerTraining | None = None
     start: Start | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a seed out of its range."""
+        check_limits(self)
 
     def plain(self) -> dict[str, Any]:
         """Return every choice, defaults included, as the file would say it."""
@@ -183,17 +187,15 @@ def read_config(path: str | Path) -> TrainingConfig:
         start = Start(said=where, path=Path(path).parent / where)
     rest = {key: value for key, value in top.items() if key in ("seed", "store")}
     with reader.at():
-        config = TrainingConfig(
+        return TrainingConfig(
             data=reader.choice(data, "data", DATASETS),
             splits=splits,
-            model=reader.choice(reader.mapping(top["model"], ("model",)), "model", MODELS),
+            model=reader.model(reader.mapping(top["model"], ("model",))),
             training=recipe,
             quantize=quantize,
             start=start,
             **check_arguments(_Rest, rest),
         )
-        check_limits(config)
-    return config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,22 +204,13 @@ class _Rest:
     store: Literal["float32", "float16"] = "float32"
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML, where 5e-3 is a number: YAML 1.1 wants 5.0e-3 and takes the other for a text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
 class _Reader:
     """The content of a file and the line of each of its keys."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.lines: dict[tuple[str, ...], int] = {}
-        loader = _Loader(text)
+        loader = Loader(text)
         try:
             node = loader.get_single_node()
             self._number(node, ())
@@ -271,6 +264,17 @@ class _Reader:
             raise self.error((section, "name"), f"name {what}, give one of {names}")
         with self.at(section):
             return Choice(name=name, arguments=check_arguments(known[name], content))
+
+    def model(self, content: dict[str, Any]) -> Choice:
+        """Return a model and its arguments, which it was found to take."""
+        choice = self.choice(content, "model", MODELS)
+        try:
+            check_model(choice.name, choice.arguments)
+        except ParameterError as error:
+            said = str(error)
+            about = next((key for key in choice.arguments if f"{key} is " in said), "name")
+            raise self.error(("model", about), said.removeprefix("model: ")) from None
+        return choice
 
     def recipe(self, content: dict[str, Any]) -> Recipe:
         """Return the recipe that a mapping says."""

@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
+from snn2hw.arguments import check_seed
 from snn2hw.errors import ParameterError
 from snn2hw.nn._checks import check_size
 from snn2hw.nn.recipe import Recipe, make_optimizer, make_scheduler
@@ -87,7 +88,8 @@ def train(
 
     Raises:
         DataError: x and y do not fit each other.
-        ParameterError: an argument out of its range, or a loss that is no longer finite.
+        ParameterError: an argument out of its range, or a loss or weights that are no longer
+            finite.
     """
     check_size(epochs, "epochs", "train")
     check_size(batch_size, "batch_size", "train")
@@ -162,10 +164,11 @@ def fit(
 
     Raises:
         DataError: inputs and labels do not fit each other.
-        ParameterError: an argument out of its range, a loss that is no longer finite, or a state
-            of another training.
+        ParameterError: an argument out of its range, a loss or weights that are no longer finite,
+            or a state of another training.
         FileFormatError: a state that cannot be read.
     """
+    check_seed(seed, "train")
     check_size(threads, "threads", "train")
     check_size(every, "every", "train")
     recipe.check_validation(validation is not None)
@@ -244,6 +247,11 @@ class _Run:
         if not np.isfinite(mean + penalty):
             raise ParameterError(
                 f"train: the loss is {mean} in epoch {number}, lower lr ({self.recipe.lr!r})"
+            )
+        # the last step's can be lost while every loss was finite
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+            raise ParameterError(
+                f"train: a weight is not finite after epoch {number}, lower lr ({self.recipe.lr!r})"
             )
         judged = None if validation is None else accuracy(self.model, *validation)
         if isinstance(self.scheduler, ReduceLROnPlateau) and judged is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from snn2hw.arguments import check_seed
 from snn2hw.data.cochlea import kernels
 from snn2hw.data.cochlea.kernels import LEVEL, REFRACTORY_S
 from snn2hw.data.cochlea.membrane import BasilarMembrane
@@ -87,7 +88,7 @@ class CochleaEncoder:
                 those below 16 kHz are, to 16 kHz: under 9.1 kHz the hair cell's steps diverge, and
                 silence would give more spikes than speech does at 48 kHz.
             trains: fibres from a hair cell to its bushy cell, 40 in SHD.
-            seed: of all random draws, from 0.
+            seed: of all random draws, 0 to 2**63 - 1.
             wrap: True: the membrane's FFT has exactly the sound's length, as Lauscher's, so that
                 what rings on after the end comes back at the start, and lengths with large prime
                 factors are slow. False: silence follows the sound up to a quick length.
@@ -96,11 +97,11 @@ class CochleaEncoder:
         Raises:
             ParameterError: a number out of its range.
         """
-        if not (1 <= channels <= 1 << 16 and 1 <= trains <= 10_000 and seed >= 0):
+        if not (1 <= channels <= 1 << 16 and 1 <= trains <= 10_000):
             raise ParameterError(
-                f"cochlea: {channels} channels, {trains} trains, seed {seed}; give 1 to 65536,"
-                " 1 to 10000 and a seed from 0"
+                f"cochlea: {channels} channels, {trains} trains; give 1 to 65536 and 1 to 10000"
             )
+        check_seed(seed, "cochlea")
         if rate_hz is not None:
             _check_rate(rate_hz)
         self.channels, self.rate_hz, self.trains = channels, rate_hz, trains

@@ -7,13 +7,13 @@ are checked against its signature.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
-from snn2hw.arguments import check_arguments
-from snn2hw.errors import ParameterError
+from snn2hw.arguments import check_arguments, check_seed
+from snn2hw.errors import ParameterError, out_of_memory
 from snn2hw.nn._checks import check_size
 from snn2hw.nn.models import dense, feedforward, s2net
 from snn2hw.nn.models.ponghiran_roy import ponghiran_roy
@@ -48,7 +48,8 @@ def build(
         The network: float32 (batch, time, *inputs) to scores (batch, classes).
 
     Raises:
-        ParameterError: no such model, an argument it does not have, or a value it refuses.
+        ParameterError: no such model, an argument it does not have, a value it refuses, a seed out
+            of its range, or more neurons than fit the memory.
     """
     if name not in MODELS:
         raise ParameterError(f"model {name!r} is unknown, give one of {', '.join(sorted(MODELS))}")
@@ -56,6 +57,32 @@ def build(
         check_size(size, "inputs", f"model {name}")
     check_size(classes, "classes", f"model {name}")
     given = check_arguments(MODELS[name], arguments, f"model {name}")
+    check_seed(seed, f"model {name}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MODELS[name](inputs, classes, **given)
+        try:
+            return MODELS[name](inputs, classes, **given)
+        except (MemoryError, RuntimeError, TypeError) as error:
+            if not out_of_memory(error) and "Overflow" not in str(error):
+                raise
+            sizes = ", ".join(f"{key} {value!r}" for key, value in given.items())
+            raise ParameterError(
+                f"model {name}: does not fit the memory ({sizes or 'as it is by default'}), give"
+                " fewer neurons"
+            ) from None
+
+
+def check_model(name: str, arguments: Mapping[str, object]) -> None:
+    """Raise ParameterError for arguments that a model refuses, whatever its input.
+
+    Networks of few inputs are made and thrown away: one axis of channels, then two.
+    """
+    refused: list[ParameterError] = []
+    for inputs in ((4,), (2, 4)):
+        try:
+            build(name, inputs, 2, 0, **arguments)
+        except ParameterError as error:
+            refused.append(error)
+        else:
+            return
+    raise refused[0]
