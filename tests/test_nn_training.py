@@ -98,10 +98,14 @@ def test_what_cannot_be_trained():
     with pytest.raises(DataError, match="train: x holds NaN or infinite values in sample 2, mend"):
         train(network(LIF), np.where(np.arange(4) < 2, 0, np.nan)[:, None, None], y, seed=0, **HOW)
     with pytest.raises(ParameterError, match=r"train: the loss is (nan|inf) in epoch \d, lower lr"):
-        train(Sequential(Readout(8, 2)), x * 1e30, y, seed=0, **{**HOW, "lr": 1e10})
+        train(Sequential(Readout(8, 2)), x * 3e38, y, seed=0, **HOW)
     with pytest.raises(ParameterError, match="a weight is not finite after epoch 1, lower lr"):
-        # one step, after the one loss that is seen
-        train(network(LIF), x, y, epochs=1, lr=1e42, batch_size=4, seed=0)
+        # by the one step after the one loss
+        train(Sequential(Readout(8, 2)), x * 1e30, y, seed=0, **{**HOW, "epochs": 1, "lr": 1e30})
+    with pytest.raises(
+        ParameterError, match=r"train: a step is beyond float32, lower lr \(1e\+60\)"
+    ):
+        train(network(LIF), x, y, seed=0, **{**HOW, "lr": 1e60})
     for seed in (-1, 2**63, 1.5, True):
         with pytest.raises(
             ParameterError, match=r"train: seed is .*, give 0 or more, below 2\*\*63"

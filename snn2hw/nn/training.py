@@ -284,7 +284,15 @@ class _Run:
             nn.utils.clip_grad_value_(self.model.parameters(), recipe.clip_value)
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except RuntimeError as error:
+            if "without overflow" not in str(error):
+                raise
+            raise ParameterError(
+                f"train: a step is beyond float32, lower lr ({recipe.lr!r}) or weight_decay"
+                f" ({recipe.weight_decay!r})"
+            ) from error
         for after_step in self._methods("after_step"):
             after_step()
         if not isinstance(self.scheduler, ReduceLROnPlateau):
