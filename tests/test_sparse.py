@@ -86,6 +86,22 @@ def test_numbers_beyond_the_chip_are_refused(changed, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("node", ["gated", "leaky"])
+def test_check_sees_messages_that_are_too_wide(node):
+    def made(bits):
+        if node == "gated":
+            return graph(bits=bits)
+        leaky = SparseLeaky(np.full(5, 0.5), **(QUANTISER | {"bits": bits}))
+        return network_of("input y output", {"y": leaky}, (5,), (5,))
+
+    assert check(made(12)).ok
+    snn2hw.quantize(made(12), calibration=spikes())
+    (found,) = check(made(13)).violations
+    assert (found.rule, found.node) == ("message width", "y")
+    assert found.used == "layer 'y' sends values of 13 bits"
+    assert (found.limit, found.hint) == ("messages of 12 bits", "train it with fewer bits")
+
+
 def test_tau_beyond_its_register_is_refused():
     nodes = {"y": SparseLeaky(np.full(5, 8.5), **(QUANTISER | {"scale": 1e-20}))}
     with pytest.raises(TargetError, match=r"tau spans 8\.5\.\.8\.5 and the register"):
