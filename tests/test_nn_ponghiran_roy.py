@@ -5,6 +5,8 @@ the quantisers and of batch normalisation that training left, and the exported n
 """
 
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -368,6 +370,12 @@ def test_errors_say_what_is_wrong(make, says):
 def test_shapes_are_checked():
     with pytest.raises(DataError, match=r"SparseGated\(4\): input has shape \(2, 3, 4\), give"):
         SparseGated(4)(torch.zeros(2, 3, 4))
+
+
+def test_the_example_of_the_page_runs_as_it_stands():
+    page = Path(__file__).resolve().parents[1] / "docs" / "ponghiran_roy.md"
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    exec(compile(block, page.name, "exec"), {})
 
 
 def test_readout_is_the_projects():
