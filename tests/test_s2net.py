@@ -293,6 +293,10 @@ def test_checkpoint_holds_every_layer(tmp_path: Any) -> None:
         (lambda: NormalizedReadout(3, 0), "out_features is 0"),
         (lambda: build("s2net", (3, 4, 4), 4, 0), "give (channels, bands) or (channels,)"),
         (lambda: build("s2net", (3, 40), 4, 0, widths=(8,)), "1 widths and 3 dilations"),
+        (
+            lambda: build("s2net", (3,), 4, 0, stride=2),
+            "model s2net: stride is 2 and inputs (3,) have no frequencies to stride over, give 1",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(make: Any, message: str) -> None:

@@ -132,6 +132,11 @@ def quantizer_params(node: Mapping[str, Any], dt_s: float) -> dict[str, FloatArr
     return {name: np.full(1, value) for name, value in values.items()}
 
 
+def sent_bits(params: Mapping[str, FloatArray]) -> int:
+    """Bits of what is sent, sign included, from the float parameters."""
+    return int(params["most"][0]).bit_length() + 1
+
+
 def message_formats(
     params: Mapping[str, FloatArray], incoming: Sequence[Incoming], ranges: Ranges
 ) -> dict[str, MessageFormat]:
@@ -141,8 +146,7 @@ def message_formats(
     few bits below a step.
     """
     step = float(params["step"][0])
-    limit = int(params["most"][0])
-    bits = limit.bit_length() + 1
+    bits = sent_bits(params)
     if bits > ranges.message_bits:
         raise TargetError(
             f"it sends values of {bits} bits and messages hold {ranges.message_bits}; train it "
