@@ -77,12 +77,7 @@ def test_repaired_clips_hold_what_was_recorded(clips):
 
 def test_features_say_what_was_repaired_and_stay_finite(clips):
     paths = [clips[name] for name in ("good", "fast", "silent", "short", "silent")]
-    shapes = {
-        "log_mel": (5, 50, 40),
-        "log_mel_relative": (5, 50, 40),
-        "log_mel_deltas": (5, 50, 3, 40),
-    }
-    for kind, shape in shapes.items():
+    for kind, shape in (("log_mel", (5, 50, 40)), ("log_mel_deltas", (5, 50, 3, 40))):
         computed = features.load(paths, paths, kind, 0.02)
         assert computed.x.shape == shape
         assert np.isfinite(computed.x).all()

@@ -155,27 +155,6 @@ def log_mel(clip: NDArray[np.floating], dt_s: float = DT_S) -> NDArray[np.float3
     return np.asarray(frames.mean(1), dtype=np.float32)
 
 
-def log_mel_relative(clip: NDArray[np.floating], dt_s: float = DT_S) -> NDArray[np.float32]:
-    """Compute `log_mel` less its mean over the clip's steps and bands.
-
-    How loud a recording is then counts no more, down to the floor of the power; the mean is known
-    at the clip's end only.
-
-    Args:
-        clip: (8000,) float, full scale at 1, 8 kHz.
-        dt_s: 0.02 or 0.01, as for `log_mel`.
-
-    Returns:
-        (50 or 100, 40) float32, natural logarithm of power, of mean 0.
-
-    Raises:
-        DataError: the clip has another shape, or dt_s is neither of the two.
-        MissingDependencyError: the [audio] extra is not installed.
-    """
-    bands = log_mel(clip, dt_s)
-    return np.asarray(bands - bands.mean(dtype=np.float64), dtype=np.float32)
-
-
 def log_mel_with_deltas(clip: NDArray[np.floating]) -> NDArray[np.float32]:
     """Compute 40 compressed mel bands and their rate of change, the inputs of e-prop.
 

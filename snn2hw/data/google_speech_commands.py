@@ -61,8 +61,7 @@ def load(
         task: "commands": ten words, silence and the rest, 12 classes; "core": the ten commands, the
             ten digits and the rest, 21 classes; "all": 35 words (version 1: 30).
         version: 1 or 2.
-        features: a kind that `snn2hw.data.features` defines: "log_mel", "log_mel_relative" or
-            "log_mel_deltas".
+        features: "log_mel" or "log_mel_deltas", as `snn2hw.data.features` defines them.
         dt_s: 0.02, or 0.01 for twice the steps.
         unknown: clips of the rest for each clip of the words, drawn from all there are; a number
             beyond that (infinity, in YAML .inf) takes all.
