@@ -57,6 +57,9 @@ FRACTION_MIN = 4
 DRIVE_SHIFT = 8
 """Fraction bits of the gains of weights that arrive in the unit of V."""
 
+DRIVE_PORTS = ("a", "c", "c_rec")
+"""Ports of weights that arrive in the unit of V."""
+
 REGISTER_MAX = (1 << (STATE_BITS - 1)) - 1
 
 MESSAGE_MAX = (1 << (MESSAGE_BITS - 1)) - 1
@@ -140,7 +143,7 @@ def message_formats(
     Raises TargetError for messages of more bits than there are, or a V whose range leaves it too
     few bits below a step. Weights that do are refused with their gains, by ``quantize_ports``.
     """
-    step = float(params["step"][0])
+    step, n = float(params["step"][0]), params["scale"].size
     limit = int(params["most"][0])
     bits = limit.bit_length() + 1
     if bits > ranges.message_bits:
@@ -156,6 +159,13 @@ def message_formats(
             f"V reaches {held:g} in calibration, {held / step:.3g} steps of its quantiser, which "
             f"leaves fewer than {FRACTION_MIN} bits of its register below a step; train it anew"
         )
+    scales = row_scales(incoming, group_exponents(incoming, n), n)
+    largest = max((float(scales[port].max()) for port in DRIVE_PORTS if port in scales), default=0)
+    if largest > 0:
+        # The gain of the largest weights grows with k, whatever calibration saw of them: what they
+        # inhibit is rectified away.
+        gains = REGISTER_MAX * step / (largest * 2.0**DRIVE_SHIFT)
+        k = max(FRACTION_MIN, min(k, int(np.floor(np.log2(gains) - 1e-9))))
     return {"y": MessageFormat(step, k)}
 
 
