@@ -10,10 +10,11 @@ from conformance_case import build as network_of
 import snn2hw
 from snn2hw.converters.nodes import SparseGated, SparseLeaky
 from snn2hw.errors import FileFormatError, GraphError, ParameterError, TargetError
+from snn2hw.executor import execute
 from snn2hw.nn import NormLinear, QuantizedNetwork, Readout, SparseEncoder
 from snn2hw.nn import SparseGated as Gated
 from snn2hw.nn import SparseLeaky as Leaky
-from snn2hw.passes import lower
+from snn2hw.passes import fold, lower
 from snn2hw.passes.check import check
 
 QUANTISER = {"scale": 8.0, "threshold": 3, "bits": 6, "dt": 1e-3}
@@ -178,6 +179,38 @@ def test_two_bits_are_no_spike_to_any_chip():
     assert sum(sum(link.spikes.values()) for link in links) == 0
     wide = [v for v in snn2hw.place(net, "loihi1").violations if v.rule == "message width"]
     assert [(v.node, v.used) for v in wide] == [("y", "'y' sends messages of 2 bits")]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_neuron_that_is_inhibited_has_room_for_its_weights(loop):
+    """Calibration sees the drive behind its rectifier: 14 bits below a step would leave no room for
+    the gain of weights that are many steps large and all but silence it."""
+    n = 4
+    rng = np.random.default_rng(0)
+    inhibition = -100.0 - rng.random((n, 5))
+    weight = np.vstack([rng.normal(size=(n, 5)), 0.003 * inhibition if loop else inhibition])
+    back = np.vstack([np.zeros((n, n)), 20 * inhibition[:, :n]]) if loop else np.zeros((2 * n, n))
+    nodes = {
+        "fc": nir.Affine(weight, np.concatenate([np.zeros(n), np.full(n, 0.8)])),
+        "y": SparseGated(back, **QUANTISER),
+    }
+    network = network_of("input fc y output", nodes, (5,), (n,))
+    x = spikes(steps=60)
+    if not loop:
+        x = x * (rng.random((3, 60, 1)) < 0.2)
+    net = snn2hw.quantize(network, calibration=x)
+    layer = net.layer("y")
+    assert 4 <= layer.params["step_shift"].max() < 14
+    wanted = execute(fold(lower(network, 1e-3)), x).output
+    assert 0.05 < np.mean(wanted != 0) < 0.9
+    found = net.run(x, record=("y",))
+    got = found.state["y"]["y"].reshape(wanted.shape) * layer.units["y"]
+    if loop:
+        assert np.abs(got.mean(1) - wanted.mean(1)).max() < 0.05
+    else:
+        # A step more now is a step less soon.
+        assert np.abs(got.cumsum(1) - wanted.cumsum(1)).max() <= layer.units["y"]
+    assert found.overflows["y"].clips + found.overflows["y"].wraps == 0
 
 
 def test_silence_stays_silent():
