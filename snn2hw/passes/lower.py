@@ -33,7 +33,7 @@ from snn2hw.passes.linear_nodes import LINEAR_NODES, steps_of
 from snn2hw.passes.lookahead import check_delays, lookahead
 from snn2hw.passes.nir_nodes import check_nodes, node_parameters
 from snn2hw.passes.shapes import Shapes, infer_shapes
-from snn2hw.topology import back_edges, find_loop, reachable
+from snn2hw.topology import back_edges, by_distance, find_loop, reachable
 
 METHODS = ("euler", "exact")
 
@@ -144,8 +144,10 @@ class _Lowering:
             if np.min(steps_of(nodes[name].delay, dt_s), initial=np.inf) >= 1
         }
         # By name: where data enter a loop at several nodes, the order that a graph or a file keeps
-        # must not decide which edge is late.
-        self.closing = back_edges(sorted(inputs), sorted((a, b) for a, b in edges if a not in late))
+        # must not decide which edge is late. What lies behind a delay comes as data come to it.
+        ordered = sorted(edges)
+        roots = by_distance(sorted(inputs), ordered)
+        self.closing = back_edges(roots, [(a, b) for a, b in ordered if a not in late])
         self.shapes: Shapes = infer_shapes(nodes, edges, self.closing, dt_s)
         self.chains: dict[str, tuple[tuple[_Chain, ...], _Biases]] = {}
         self.constant: Population | None = None
