@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from snn2hw.data import audio, features
+from snn2hw.data import audio, features, recordings
 from snn2hw.errors import DataError, FileFormatError
 
 soundfile = pytest.importorskip("soundfile", reason="reading clips needs the [audio] extra")
@@ -96,7 +96,7 @@ def test_a_cut_is_a_part_of_a_recording(tmp_path):
     soundfile.write(tmp_path / "noise.wav", samples, 8000, subtype="FLOAT")
     clip = audio.read_clip(audio.Cut(tmp_path / "noise.wav", 12345, 8000))
     np.testing.assert_allclose(clip, samples[12345:20345], rtol=1e-6)
-    assert audio.length(tmp_path / "noise.wav") == (40000, 8000)
+    assert recordings.length(tmp_path / "noise.wav") == (40000, 8000)
 
 
 def test_clips_that_cannot_be_used(clips, tmp_path):

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snn2hw.data.recordings import read_samples
 from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
 
 RATE_HZ = 8000
@@ -71,21 +72,12 @@ def read_clip(source: Path | Cut, repairs: Counter[str] | None = None) -> NDArra
     Raises:
         MissingDependencyError: the [audio] extra is not installed.
         DataError: there is no such file.
-        FileFormatError: the file is not audio, holds no samples, or a sample is not finite.
+        FileFormatError: the file is not audio, ends before its header says, has a sampling rate
+            beyond 1 to 400 kHz, holds no samples, or a sample is not finite.
     """
-    soundfile = _import("soundfile")
     part = source if isinstance(source, Cut) else Cut(source, 0, -1)
     path = part.path
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        samples, rate = soundfile.read(
-            path, part.samples, part.start, dtype="float32", always_2d=True
-        )
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise FileFormatError(f"{path}: cannot be read as audio ({error})") from error
-    if _is_torn(path):
-        raise FileFormatError(f"{path}: is shorter than its header says, get it anew")
+    samples, rate = read_samples(path, part.start, part.samples)
     if not len(samples):
         raise FileFormatError(f"{path}: holds no samples, leave it out or get it anew")
     finite = np.isfinite(samples).all(1)
@@ -114,25 +106,6 @@ def read_clip(source: Path | Cut, repairs: Counter[str] | None = None) -> NDArra
     if repairs is not None:
         repairs.update(done)
     return clip
-
-
-def _is_torn(path: Path) -> bool:
-    """Return whether a .wav ends before its header says; libsndfile reads what there is."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    size = int.from_bytes(head[4:8], "little")
-    # 0 and all ones: written by a program that did not know the length yet
-    return head[:4] == b"RIFF" and 0 < size < 0xFFFFFFFF and path.stat().st_size < size + 8
-
-
-def length(path: Path) -> tuple[int, int]:
-    """Return the samples and the sampling rate, in Hz, of a recording; raises as `read_clip`."""
-    soundfile = _import("soundfile")
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise FileFormatError(f"{path}: cannot be read as audio ({error})") from error
-    return info.frames, info.samplerate
 
 
 def log_mel(clip: NDArray[np.floating], dt_s: float = DT_S) -> NDArray[np.float32]:
@@ -283,7 +256,7 @@ def _filters(fft_samples: int, low_hz: float) -> NDArray[np.float32]:
 
 
 def _import(name: str) -> Any:
-    """Import an optional package; type Any, for neither of the two ships types."""
+    """Import an optional package; type Any, for it ships no types."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

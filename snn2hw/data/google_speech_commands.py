@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snn2hw.data import audio
+from snn2hw.data import audio, recordings
 from snn2hw.data import features as feature
 from snn2hw.data.base import Dataset, check_split
 from snn2hw.data.download import locate
@@ -204,7 +204,7 @@ def _noise(root: Path, split: str, number: int, rng: np.random.Generator) -> lis
     first, last = NOISE_PARTS[split]
     places = []
     for path in sorted((root / NOISE).glob("*.wav")):
-        samples, rate = audio.length(path)
+        samples, rate = recordings.length(path)
         if (last - first) * samples > rate:
             places.append((path, rate, int(first * samples), int(last * samples) - rate))
     if not places:
