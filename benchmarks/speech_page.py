@@ -33,8 +33,7 @@ Written by `make bench-speech` (`benchmarks/speech.py`); do not edit. Arabic Spe
 (Ghandoura, Hjabo and Al Dakkak 2021, CC BY 4.0): one-second clips of 28 speakers, 18 to train, 6 to
 validate, 4 to test, nobody in two of them. Each network was trained by `snn2hw train` from its file
 in `examples/speech/`, with seed 0; its checkpoint (float16) is in `examples/checkpoints/speech/`.
-All but s2net, which has its authors' deltas, hear the same log-mel bands and learn from clips that
-are varied alike ([data.md](data.md), [training.md](training.md)).
+All but s2net, which has its authors' deltas, hear the same log-mel bands ([data.md](data.md)).
 """
 
 HOW = """## How to read it

@@ -315,6 +315,13 @@ class FixedPointNetwork:
                 return node.high
         return self.layer(source).message_max(port)
 
+    def sends_spikes(self, source: str, port: str) -> bool:
+        """Whether every message of a source is 0 or 1; a graded one of 2 bits may be -1 too."""
+        for node in self.inputs:
+            if node.name == source:
+                return node.high == 1 and not node.signed
+        return self.layer(source).model.output(port).is_spike
+
     @property
     def input(self) -> InputFormat:
         """The only input."""

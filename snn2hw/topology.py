@@ -107,6 +107,21 @@ def back_edges(roots: Sequence[str], edges: Iterable[tuple[str, str]]) -> set[tu
     return closing
 
 
+def by_distance(roots: Sequence[str], edges: Iterable[tuple[str, str]]) -> list[str]:
+    """What some path from the roots leads to, the roots included, the fewest edges away first."""
+    successors: dict[str, list[str]] = {}
+    for source, target in edges:
+        successors.setdefault(source, []).append(target)
+    found = dict.fromkeys(roots)
+    queue = list(found)
+    for node in queue:
+        for target in successors.get(node, ()):
+            if target not in found:
+                found[target] = None
+                queue.append(target)
+    return queue
+
+
 def reachable(starts: Iterable[str], edges: Iterable[tuple[str, str]]) -> set[str]:
     """Every node that some path from the starts leads to, the starts included."""
     edges = list(edges)

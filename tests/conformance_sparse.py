@@ -58,7 +58,21 @@ add(
     near=0.05,
 )
 add("SparseLeaky: tau 1 and above, and below zero", traditional(tau=np.linspace(-0.5, 1.02, 8)))
-add("SparseLeaky: 2 bits, threshold 0, clipped", traditional(bits=2, threshold=0, scale=0.7))
+add(
+    # Its -1 is no spike; only a layer that hears it can tell.
+    "SparseLeaky: 2 bits, threshold 0, clipped",
+    lambda rng: build(
+        "input fc y next z output",
+        {
+            "fc": linear(rng, 6, 8),
+            "y": leaky(rng, 8, bits=2, threshold=0, scale=0.7),
+            "next": linear(rng, 8, 5),
+            "z": leaky(rng, 5),
+        },
+        (6,),
+        (5,),
+    ),
+)
 add("SparseLeaky: 8 bits, threshold 40", traditional(bits=8, threshold=40, scale=20.0))
 add(
     "SparseLeaky: behind a bias and a convolution",

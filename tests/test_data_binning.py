@@ -1,6 +1,7 @@
 """Binnings against loops written from their descriptions."""
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -97,6 +98,53 @@ def test_counts_add_up_and_floor_keeps_rounded_decimals():
     x = binning.bin_events(events_of([(times, units)]), "floor", 14, 1.4)
     assert x[0, 3, 7] == 3
     assert x.sum() == 3
+
+
+@pytest.mark.parametrize("dt_ms", [1, 10, 20])
+def test_times_on_the_grid_stay_in_their_steps_in_any_type(dt_ms):
+    k = np.arange(2001)
+    dt = dt_ms / 1000
+    on_grid = {
+        "float64": k * dt,
+        "float32, rounded at the end": (k * dt).astype(np.float32),
+        "float32 throughout": k.astype(np.float32) * np.float32(dt),
+        "float32, in milliseconds first": (k * dt_ms).astype(np.float32) / np.float32(1000),
+    }
+    for name, times in on_grid.items():
+        got = np.floor(binning.in_steps(times, dt)).astype(int)
+        np.testing.assert_array_equal(got, k, err_msg=name)
+        # a spike of each time, in a window of all the steps
+        events = events_of([(times, np.zeros(2001, int))])
+        counted = binning.bin_events(events, "floor", 2001, 2001 * dt, 1)
+        np.testing.assert_array_equal(counted[0, :, 0], np.ones(2001), err_msg=name)
+
+
+def test_times_inside_a_step_do_not_move():
+    inside = np.array([0.001, 0.25, 0.5, 0.75, 0.99])
+    for kind, dt, steps in (
+        (np.float64, 1e-3, 2000),
+        (np.float32, 1e-3, 2000),
+        (np.float32, 20e-3, 2000),
+        (np.float32, 1e-3, 50),
+    ):
+        k = np.arange(steps)[:, None]
+        got = np.floor(binning.in_steps(((k + inside) * dt).astype(kind), dt))
+        np.testing.assert_array_equal(got, np.broadcast_to(k, got.shape))
+    # float32 knows no better than 1/16 s there: no type is coarse enough to move what is mid-step
+    assert np.floor(binning.in_steps(np.array([1e6 + 0.5], np.float32), 1.0)) == 1e6
+    assert np.floor(binning.in_steps(np.array([2.0**20 + 0.0625], np.float32), 0.125)) == 2**23
+
+
+def test_half_precision_is_taken_as_it_is():
+    # every time of that type above 1 s lies within one spacing of a step of 1 ms
+    times = np.arange(0, 1.5, 2.0**-10).astype(np.float16)
+    exact = [int(Fraction(float(t)) / Fraction(14, 1000)) for t in times]
+    np.testing.assert_array_equal(np.floor(binning.in_steps(times, 0.014)), exact)
+
+
+def test_times_that_are_not_finite_stay_so():
+    got = binning.in_steps(np.array([np.nan, np.inf, 1.0], np.float32), 0.5)
+    np.testing.assert_array_equal(np.isfinite(got), [False, False, True])
 
 
 @pytest.mark.parametrize(

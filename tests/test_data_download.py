@@ -7,6 +7,7 @@ import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import numpy as np
 import pytest
 
 from snn2hw.data import download, shd
@@ -35,11 +36,15 @@ def packed_tar(files):
 
 
 class Server(HTTPServer):
-    """Serves bytes by path; `ranges`: whether it knows them; `cut`: bytes before it hangs up."""
+    """Serves bytes by path; `ranges`: whether it knows them; `cut`: bytes before it hangs up.
+
+    `status`: what it answers instead.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.seen, self.ranges, self.cut = {}, [], True, None
+        self.status = None
 
     @property
     def url(self):
@@ -49,8 +54,8 @@ class Server(HTTPServer):
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         content = self.server.files.get(self.path)
-        if content is None:
-            self.send_error(404)
+        if content is None or self.server.status:
+            self.send_error(self.server.status or 404)
             return
         first = 0
         if self.server.ranges and "Range" in self.headers:
@@ -162,8 +167,71 @@ def test_a_broken_download_goes_on(server, tmp_path, monkeypatch, ranges):
     server.cut = None
     download.locate(source, "toy.h5", download=True)
     assert (part.parent / "toy.h5").read_bytes() == bytes(range(256)) * 40
-    # a server without ranges sends all anew: once behind the part, once from the start
-    assert server.seen == ([0, 3000] if ranges else [0, 0, 0])
+    # a server without ranges sends all anew, and that is taken
+    assert server.seen == ([0, 3000] if ranges else [0, 0])
+
+
+def test_a_busy_server_costs_nothing_of_what_is_there(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "CHUNK_BYTES", 1000)
+    source = toy(server, packed_zip({"toy.h5": bytes(range(256)) * 40}))
+    part = tmp_path / "data" / "toy" / ".toy.h5.zip.part"
+    server.status = 503
+    with pytest.raises(
+        DataError, match=r"the server refuses \(503.*\), run it again later, or get"
+    ):
+        download.locate(source, "toy.h5", download=True)
+    assert names(part.parent) == []
+    server.status, server.cut = None, 3000
+    with pytest.raises(DataError, match="the download broke off"):
+        download.locate(source, "toy.h5", download=True)
+    server.status, server.cut = 503, None
+    with pytest.raises(DataError, match=rf"\(503.*\), run it again later: it goes on from {part}"):
+        download.locate(source, "toy.h5", download=True)
+    assert part.stat().st_size == 3000
+    server.status = None
+    download.locate(source, "toy.h5", download=True)
+    assert (part.parent / "toy.h5").read_bytes() == bytes(range(256)) * 40
+    assert server.seen == [0, 3000]
+
+
+def test_what_cannot_be_unpacked_is_never_recorded(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "CHUNK_BYTES", 1000)
+    content = packed_tar({"recordings/a.wav": np.random.default_rng(0).bytes(9000)})
+    folder = tmp_path / "data" / "toy"
+    source = toy(server, content, ("recordings",), "set.tar.gz", checksum=None)
+
+    def get():
+        return download.locate(source, "recordings", download=True)
+
+    # the page of a network that wants a name first
+    server.files["/set.tar.gz"] = b"<html>log in</html>"
+    with pytest.raises(FileFormatError, match="cannot be unpacked") as raised:
+        get()
+    assert "\n" not in str(raised.value)
+    assert names(folder) == []
+    # a download that broke off, and goes on at a server that knows no ranges
+    server.files["/set.tar.gz"], server.cut = content, 3000
+    with pytest.raises(DataError, match="the download broke off"):
+        get()
+    server.cut, server.ranges = None, False
+    with pytest.warns(ChecksumWarning, match=hashlib.sha256(content).hexdigest()):
+        get()
+    assert names(folder) == ["recordings", "set.tar.gz.sha256"]
+
+
+def test_an_archive_by_hand_that_cannot_be_unpacked_stays_and_is_not_recorded(server, tmp_path):
+    content = packed_tar({"recordings/a.wav": b"a"})
+    source = toy(server, content, ("recordings",), "set.tar.gz", checksum=None)
+    folder = tmp_path / "data" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "set.tar.gz").write_bytes(content[:-20])
+    with pytest.raises(FileFormatError, match=r"cannot be unpacked \(.*\), delete it and download"):
+        download.locate(source, "recordings", download=True)
+    assert names(folder) == ["set.tar.gz"]
+    (folder / "set.tar.gz").write_bytes(content)
+    with pytest.warns(ChecksumWarning):
+        download.locate(source, "recordings", download=True)
+    assert names(folder) == ["recordings", "set.tar.gz", "set.tar.gz.sha256"]
 
 
 def test_a_part_of_another_file_is_thrown_away(server, tmp_path):
@@ -190,7 +258,11 @@ def test_a_checksum_that_nobody_published_is_recorded(server, tmp_path):
     (folder / "recordings").rename(folder / "old")
     server.files["/set.tar.gz"] = packed_tar({"set-1/recordings/a.wav": b"b"})
     other = hashlib.sha256(server.files["/set.tar.gz"]).hexdigest()
-    with pytest.raises(FileFormatError, match=rf"sha256 is {other}, recorded in .* is {found}"):
+    record = folder / "set.tar.gz.sha256"
+    with pytest.raises(
+        FileFormatError,
+        match=rf"sha256 is {other}, recorded in {record} is {found} \(delete that record if",
+    ):
         download.locate(source, "recordings", download=True)
 
 
@@ -219,10 +291,10 @@ def test_archives_that_cannot_be_unpacked(server, tmp_path):
         (packed_zip({"other.h5": b"a"}), "toy.h5.zip", r"has no toy.h5 in it"),
     ):
         source = toy(server, content, name=name)
-        with pytest.raises(FileFormatError, match=message):
+        with pytest.raises(FileFormatError, match=message) as raised:
             download.locate(source, "toy.h5", download=True)
-        assert names(folder) == [name]
-        (folder / name).unlink()
+        assert "\n" not in str(raised.value)
+        assert names(folder) == []
     assert not (tmp_path / "data" / "outside").exists()
     (folder / "v2").mkdir()
     source = toy(server, packed_zip({"a": b"a"}), ("v2/",))

@@ -64,6 +64,18 @@ def nir_data(path: Path, observable: object) -> Path:
     return path
 
 
+@pytest.mark.parametrize("dt", [1e-3, 10e-3, 20e-3])
+def test_times_in_single_precision_stay_in_their_steps(tmp_path: Path, dt: float) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, values, kind in (
+            ("times", np.arange(2001) * dt, "f4"),
+            ("units", np.zeros(2001), "u2"),
+        ):
+            file.create_dataset(f"spikes/{name}", (1,), dtype=h5py.vlen_dtype(kind))[0] = values
+    got, _ = load_data(tmp_path / "a.h5", (1,), dt)
+    np.testing.assert_array_equal(got, np.ones((1, 2001, 1)))
+
+
 def test_nir_data(tmp_path: Path) -> None:
     x = np.minimum(counts(), 1)
     gridded = nir.TimeGriddedData(x, DT)

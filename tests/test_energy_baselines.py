@@ -252,6 +252,7 @@ def test_ponghiran_and_roy_by_their_own_sizes() -> None:
     gated = 16 * 5 + (64 + 16 * 2 + 16 * 2) + (64 + 16 * 4 + 3 * 4)
     assert multiplications("gated", 5, 8, 3, [2, 4]) == gated
     assert multiplications("gated_v1", 5, 8, 3, [2, 4]) == gated - 16 * 2 - 16 * 4
+    assert multiplications("gated", 5, 8, 3, np.array([2, 4], np.uint8)) == gated
     # as published: 2 H nnz(input of the layer) in the place of 2 H nnz(own), for both versions
     published = gated - 16 * (2 + 4) + 16 * (5 + 2)
     for kind in ("gated_v1", "gated"):
@@ -264,6 +265,9 @@ def test_ponghiran_and_roy_by_their_own_sizes() -> None:
     assert published_ratio("gated", 5, 10, 8, 3, [2, 4]) == gru / published
     with pytest.raises(ParameterError, match="network 'rnn' is unknown"):
         multiplications("rnn", 1, 1, 1, [1])
+    for none in ([], np.array([])):
+        with pytest.raises(ParameterError, match="no layers; give the non-zero activations"):
+            multiplications("gru", 1, 1, 1, none)
 
 
 def ran(kind: str, seed: int) -> tuple[FixedPointNetwork, Run]:

@@ -14,6 +14,7 @@ from conformance_case import DT, build, conv1d, conv2d, linear, neuron, pool
 
 import snn2hw
 from snn2hw.errors import GraphError, ParameterError, Snn2hwError, TargetError
+from snn2hw.executor import execute
 from snn2hw.passes import fold, lower
 
 RNG = np.random.default_rng(0)
@@ -404,3 +405,30 @@ def test_a_delay_that_rounds_to_nothing_does_not_break_its_loop() -> None:
     edges = [("input", "l"), ("l", "d"), ("d", "l"), ("l", "output")]
     lowered = lower(nir.NIRGraph(nodes, edges, type_check=False), 1e-3)
     assert {(p.source, p.delay) for p in lowered.projections} == {("input", 0), ("l", 1)}
+
+
+@pytest.mark.parametrize("back", ["back", "zback"])
+def test_a_loop_behind_a_delay_is_entered_where_the_data_come(back: str) -> None:
+    """Whatever the names: the edge that leads back is the one that takes a step."""
+    rng = np.random.default_rng(2)
+    w, u = rng.normal(size=(3, 2)), rng.normal(size=(3, 3))
+    nodes = {
+        "input": nir.Input({"input": np.array([2])}),
+        "wait": nir.Delay(np.full(3, 2 * DT)),
+        "fc": nir.Linear(w),
+        "lif": nir.LIF(np.full(3, 4 * DT), np.ones(3), np.zeros(3), np.full(3, 0.4)),
+        back: nir.Linear(u),
+        "output": nir.Output({"output": np.array([3])}),
+    }
+    edges = [("input", "fc"), ("fc", "wait"), ("wait", "lif"), ("lif", back), (back, "lif")]
+    graph = nir.NIRGraph(nodes, [*edges, ("lif", "output")])
+    x = (rng.random((1, 30, 2)) < 0.5).astype(float)
+    late = np.concatenate([np.zeros((2, 2)), x[0, :-2]])
+    v, s, wanted = np.zeros(3), np.zeros(3), []
+    for sample in late:
+        v = v + (w @ sample + u @ s - v) / 4
+        s = (v > 0.4).astype(float)
+        v = v * (1 - s)
+        wanted.append(s)
+    assert np.sum(wanted) > 10
+    np.testing.assert_array_equal(execute(fold(lower(graph, DT)), x).output[0], wanted)

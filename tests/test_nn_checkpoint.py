@@ -51,6 +51,17 @@ def test_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
 
 
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    # torch names what is in the file after the file's path, if it is told that
+    for name in ("a.pt", "b.pt", "a much longer name.pt"):
+        save_checkpoint(tmp_path / name, network())
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    other = network()
+    other[0].weight.data[0, 0] += 1
+    save_checkpoint(tmp_path / "b.pt", other)
+    assert (tmp_path / "a.pt").read_bytes() != (tmp_path / "b.pt").read_bytes()
+
+
 def test_round_trip_of_images_and_loops(tmp_path):
     torch.manual_seed(0)
     model = Sequential(

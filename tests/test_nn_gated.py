@@ -118,7 +118,7 @@ def test_layer_and_exported_network_equal_numpy_spike_for_spike(kind: str, tmp_p
         run = execute(net, x)
         (name,) = run.spikes
         np.testing.assert_array_equal(run.spikes[name], wanted)
-    back = snn2hw.from_nir(graph).double()  # the gates of GPN without any have no precision
+    back = snn2hw.from_nir(graph)
     np.testing.assert_array_equal(back(torch.from_numpy(x)).detach().numpy(), wanted)
 
 

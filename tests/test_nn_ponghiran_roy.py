@@ -4,6 +4,10 @@ The whole road is held against it, in float64: the torch modules in evaluation, 
 the quantisers and of batch normalisation that training left, and the exported network.
 """
 
+import copy
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +16,7 @@ import snn2hw
 from snn2hw.errors import DataError, ParameterError
 from snn2hw.executor import execute
 from snn2hw.nn import (
+    NormLinear,
     Readout,
     SparseEncoder,
     SparseGated,
@@ -265,11 +270,41 @@ def test_penalty_is_of_the_last_forward_pass_in_training():
     i = layer.trace(x)[1]["i"].detach()
     wanted = 0.5 * float(i.mean() / i.square().mean().sqrt())
     assert float(layer.penalty().detach()) == pytest.approx(wanted)
+    assert float(layer.penalty()) == 0  # once
+    layer(x)
     layer.penalty().backward()
     assert bool(x.grad.abs().sum() > 0)
     layer.eval()(x)
     assert float(layer.penalty()) == 0
     assert float(SparseGated(6).penalty()) == 0
+
+
+def test_a_trained_layer_can_be_copied():
+    """What the penalty is made of is a tensor of the graph, which deepcopy refuses."""
+    layer = SparseGated(3, penalty_weight=0.5)
+    layer(torch.randn(2, 4, 6))
+    layer.penalty().backward()
+    assert torch.equal(copy.deepcopy(layer).linear.weight, layer.linear.weight)
+
+
+def test_training_without_samples_moves_nothing():
+    torch.manual_seed(0)
+    model = build("ponghiran_roy", (4,), 2, 0, width=3, penalty_weight=0.5)
+    model(torch.randn(5, 6, 4))
+    sum(layer.penalty() for layer in model if hasattr(layer, "penalty"))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert model(torch.zeros(0, 6, 4)).shape == (0, 2)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert [float(layer.penalty()) for layer in model if hasattr(layer, "penalty")] == [0, 0]
+
+
+def test_one_step_of_one_sample_cannot_be_normalised():
+    layer = NormLinear(4, 3)
+    with pytest.raises(DataError, match=r"NormLinear\(4, 3\): one step of one sample has no var"):
+        layer(torch.zeros(1, 1, 4))
+    assert layer(torch.zeros(1, 2, 4)).shape == (1, 2, 3)
+    assert layer.eval()(torch.zeros(1, 1, 4)).shape == (1, 1, 3)
 
 
 def test_initial_weights():
@@ -319,6 +354,11 @@ def test_an_exported_network_comes_back(trained, tmp_path):
         (lambda: SparseGated(4, recurrent=1), "SparseGated: recurrent is 1, give True or False"),
         (lambda: SparseLeaky(0), "SparseLeaky: n_neurons is 0"),
         (lambda: build("ponghiran_roy", (4,), 2, 0, version="v3"), "version is 'v3', give one of"),
+        (
+            lambda: build("ponghiran_roy", (4,), 2, 0, version="traditional", penalty_weight=0.1),
+            "ponghiran_roy: penalty_weight is 0.1 and the traditional neurons have no penalty, give"
+            " 0, or version v1 or v2",
+        ),
     ],
 )
 def test_errors_say_what_is_wrong(make, says):
@@ -330,6 +370,12 @@ def test_errors_say_what_is_wrong(make, says):
 def test_shapes_are_checked():
     with pytest.raises(DataError, match=r"SparseGated\(4\): input has shape \(2, 3, 4\), give"):
         SparseGated(4)(torch.zeros(2, 3, 4))
+
+
+def test_the_example_of_the_page_runs_as_it_stands():
+    page = Path(__file__).resolve().parents[1] / "docs" / "ponghiran_roy.md"
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    exec(compile(block, page.name, "exec"), {})
 
 
 def test_readout_is_the_projects():

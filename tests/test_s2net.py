@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import nir
 import numpy as np
 import pytest
 import s2net_reference as reference
@@ -13,10 +14,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 import snn2hw
-from snn2hw.errors import DataError, ParameterError
+from snn2hw.errors import DataError, GraphError, ParameterError
 from snn2hw.executor import execute
 from snn2hw.nn import (
+    LIF,
+    Conv1d,
+    Conv2d,
+    Delay,
     NormalizedReadout,
+    NormLinear,
     SpikingConv1d,
     SpikingConv2d,
     SpikingConv3d,
@@ -158,6 +164,68 @@ def layers(draw: st.DrawFn) -> tuple[Any, Any]:
     return lively(layer, seed), data
 
 
+@st.composite
+def behind_biases(draw: st.DrawFn) -> tuple[Any, Any]:
+    """A layer of any rank behind one with a bias, and data for the two."""
+    layer, x = draw(layers())
+    seed = draw(st.integers(0, 999))
+    channels, places = x.shape[1], x.shape[2:]
+    torch.manual_seed(seed)
+    if len(places) == 2:
+        front: nn.Module = Conv2d(channels, channels, 3, padding=1)
+    elif len(places) == 1:
+        front = Conv1d(channels, channels, 3, padding=1)
+    elif draw(st.booleans()):
+        front = NormLinear(channels, channels)
+        front.running_mean.normal_()
+    else:
+        front = nn.Linear(channels, channels)
+    nn.init.normal_(front.bias, std=2.0)
+    return nn.Sequential(front, layer).double().eval(), x
+
+
+@given(behind_biases())
+@settings(max_examples=40, deadline=None)
+def test_any_geometry_behind_a_bias_fires_as_the_equations_say(drawn: tuple[Any, Any]) -> None:
+    """The zeros beside the sequence hold no bias, neither before its first step nor behind the
+    last."""
+    model, x = drawn
+    front, layer = model
+    with torch.no_grad():
+        given = front(torch.from_numpy(x)[None])[0].numpy()
+    wanted = by_reference(layer, given)[: len(x)]
+    run = execute(fold(lower(snn2hw.to_nir(model, x.shape[1:]), 1e-3)), x[None])
+    np.testing.assert_array_equal(run.output[0].reshape(wanted.shape), wanted)
+
+
+def delayed(first: nn.Module, *between: nn.Module) -> nn.Sequential:
+    return nn.Sequential(first, *between, lively(SpikingConv1d(3, 4, 3))).double().eval()
+
+
+@pytest.mark.parametrize("between", [[], [nn.Linear(3, 3)]])
+def test_a_delay_before_a_kernel_that_looks_ahead_is_refused(between: list[nn.Module]) -> None:
+    """A sum of the delay and the kernel's own would hear what the delay holds at the end."""
+    message = r"'spikingconv1d' looks ahead in time, and Delay 'delay' stands before it"
+    with pytest.raises(GraphError, match=message):
+        snn2hw.to_nir(delayed(Delay(3, 2), *between), (3,))
+    # As another tool would write it: not refused by the exporter.
+    graph = snn2hw.to_nir(delayed(nn.Linear(3, 3, bias=False), *between), (3,))
+    name = next(name for name in graph.nodes if name not in ("input", "output"))
+    late = nir.Delay(np.full(3, 2e-3))
+    with pytest.raises(GraphError, match=f"looks ahead in time, and Delay '{name}'"):
+        lower(nir.NIRGraph(graph.nodes | {name: late}, graph.edges, type_check=False), 1e-3)
+
+
+def test_a_delay_where_nothing_looks_ahead_or_a_neuron_lies_between_is_exact() -> None:
+    x = np.random.default_rng(0).normal(0, 2, (2, 12, 3))
+    causal = lively(nn.Sequential(Delay(3, 2), SpikingConv1d(3, 4, 2)))
+    for model in (delayed(Delay(3, 2), LIF(3, 2.0, 0.3)).double(), causal):
+        wanted = model(torch.from_numpy(x)).detach().numpy()
+        assert 0.02 < wanted.mean() < 0.6
+        run = execute(lower(snn2hw.to_nir(model, (3,)), 1e-3), x)
+        np.testing.assert_array_equal(run.output, wanted)
+
+
 @given(layers())
 @settings(max_examples=40, deadline=None)
 def test_any_geometry_fires_as_the_equations_say(drawn: tuple[Any, Any]) -> None:
@@ -293,6 +361,10 @@ def test_checkpoint_holds_every_layer(tmp_path: Any) -> None:
         (lambda: NormalizedReadout(3, 0), "out_features is 0"),
         (lambda: build("s2net", (3, 4, 4), 4, 0), "give (channels, bands) or (channels,)"),
         (lambda: build("s2net", (3, 40), 4, 0, widths=(8,)), "1 widths and 3 dilations"),
+        (
+            lambda: build("s2net", (3,), 4, 0, stride=2),
+            "model s2net: stride is 2 and inputs (3,) have no frequencies to stride over, give 1",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(make: Any, message: str) -> None:

@@ -16,7 +16,14 @@ import snn2hw
 from snn2hw.analysis.mixed import execute_mixed
 from snn2hw.errors import FileFormatError, GraphError, ParameterError, TargetError
 from snn2hw.executor import execute
-from snn2hw.nn import QuantizedNetwork, SpikingConv1d, SpikingConv3d, SpikingDense
+from snn2hw.nn import (
+    NormLinear,
+    QuantizedNetwork,
+    Readout,
+    SpikingConv1d,
+    SpikingConv3d,
+    SpikingDense,
+)
 from snn2hw.nn.models import build
 from snn2hw.passes.balance import MAX_DELAY
 from snn2hw.passes.fold import fold
@@ -157,6 +164,50 @@ def test_other_ranks_become_integers(rank: int) -> None:
     assert np.mean(run.output != wanted) < 0.06
 
 
+@pytest.fixture(scope="module")
+def biased() -> Any:
+    """Kernels that look ahead, behind biases, as PyTorch and as integers; and data."""
+    torch.manual_seed(1)
+    norm = NormLinear(5, 4)
+    model = nn.Sequential(
+        nn.Linear(3, 4), SpikingConv1d(4, 5, 5, 2), norm, SpikingConv1d(4, 3, 3), Readout(3, 2)
+    ).double()
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([1.0, -1.0, 2.0, 0.5]))
+        norm.bias.copy_(torch.tensor([1.0, -1.0, 2.0, 0.5]))
+        for layer in (model[1], model[3]):
+            layer.weight.mul_(3.0)
+            layer.b.mul_(0.2)
+    x = np.random.default_rng(0).normal(0, 2, (4, 12, 3))
+    net = snn2hw.quantize(snn2hw.to_nir(model.eval(), (3,)), calibration=x)
+    return model, net, x
+
+
+def test_integers_hear_no_bias_behind_the_last_step(biased: Any) -> None:
+    model, net, x = biased
+    run = net.run(net.encode(x))
+    values = torch.from_numpy(x)
+    names = [layer.name for layer in net.layers if "spikingconv1d" in layer.name]
+    for number, name in zip((2, 4), names, strict=True):
+        wanted = model[:number](values).detach().numpy()
+        assert 0.05 < wanted.mean() < 0.6
+        assert np.mean(run.spikes[name] != wanted) < 0.03
+        # With the bias there, half of these would be others.
+        assert np.mean(run.spikes[name][:, -4:] != wanted[:, -4:]) < 0.05
+    elements = run_on_pes(net, net.encode(x), snn2hw.place(net, pes=3))
+    for name, spikes in run.spikes.items():
+        np.testing.assert_array_equal(elements.spikes[name], spikes)
+
+
+@pytest.mark.lava
+@pytest.mark.usefixtures("lava")
+def test_lava_hears_no_bias_behind_the_last_step(biased: Any) -> None:
+    _, net, x = biased
+    check = snn2hw.verify(net, net.encode(x[:3]), backend="lava")
+    assert check.mismatches == 0, str(check.first_mismatch)
+    assert check.compared > 500
+
+
 def test_delays_beyond_the_chips_are_refused() -> None:
     """Three taps, 31 steps apart, reach over 62: the most; at 32 the first needs 65."""
     x = np.random.default_rng(0).normal(0, 1, (2, 5, 2))
@@ -207,14 +258,23 @@ def test_loops_that_look_ahead_too_far_are_refused() -> None:
             lower(looking_ahead(wrong), 1e-3)
 
 
-def test_biases_on_the_way_come_earlier_too() -> None:
-    """A bias behind a delay of 3 steps, of which 2 are taken back, enters from step 1 on."""
+@pytest.mark.parametrize(
+    ("late", "drive"),
+    [
+        (3, [0, 1.5, 2.5, 3.5, 4.5, 5.5]),
+        (2, np.arange(1, 7) + 0.5),
+        (0, [3.5, 4.5, 5.5, 6.5, 0, 0]),
+    ],
+)
+def test_biases_on_the_way_come_earlier_too(late: int, drive: Any) -> None:
+    """A bias behind a delay of 3 steps, of which 2 are taken back, enters from step 1 on, and what
+    comes with x of two steps later ends with it. One from the neuron's own spikes always enters."""
     ones = np.ones(1)
     lif = nir.LIF(ones * 1e-3, ones, 0 * ones, ones * 9, metadata={"lookahead_s": 2e-3})
     nodes = {
         "input": nir.Input({"input": np.array([1])}),
         "map": nir.Affine(np.eye(1), ones * 0.5),
-        "late": nir.Delay(ones * 3e-3),
+        "late": nir.Delay(ones * late * 1e-3),
         "lif": lif,
         "output": nir.Output({"output": np.array([1])}),
     }
@@ -222,4 +282,9 @@ def test_biases_on_the_way_come_earlier_too() -> None:
     graph = lower(nir.NIRGraph(nodes, list(pairwise(path))), 1e-3)
     x = np.arange(1.0, 7.0).reshape(1, 6, 1)
     v = execute(graph, x, record=("v",)).state["lif"]["v"].ravel()
-    np.testing.assert_allclose(v, [0, 1.5, 2.5, 3.5, 4.5, 5.5])
+    np.testing.assert_allclose(v, drive)
+    back = nir.Affine(np.eye(1), ones * 0.25)
+    nodes, edges = nodes | {"own": back}, [*pairwise(path), ("lif", "own"), ("own", "lif")]
+    graph = lower(nir.NIRGraph(nodes, edges), 1e-3)
+    v = execute(graph, x, record=("v",)).state["lif"]["v"].ravel()
+    np.testing.assert_allclose(v, np.asarray(drive) + 0.25)

@@ -10,10 +10,11 @@ from conformance_case import build as network_of
 import snn2hw
 from snn2hw.converters.nodes import SparseGated, SparseLeaky
 from snn2hw.errors import FileFormatError, GraphError, ParameterError, TargetError
+from snn2hw.executor import execute
 from snn2hw.nn import NormLinear, QuantizedNetwork, Readout, SparseEncoder
 from snn2hw.nn import SparseGated as Gated
 from snn2hw.nn import SparseLeaky as Leaky
-from snn2hw.passes import lower
+from snn2hw.passes import fold, lower
 from snn2hw.passes.check import check
 
 QUANTISER = {"scale": 8.0, "threshold": 3, "bits": 6, "dt": 1e-3}
@@ -86,6 +87,22 @@ def test_numbers_beyond_the_chip_are_refused(changed, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("node", ["gated", "leaky"])
+def test_check_sees_messages_that_are_too_wide(node):
+    def made(bits):
+        if node == "gated":
+            return graph(bits=bits)
+        leaky = SparseLeaky(np.full(5, 0.5), **(QUANTISER | {"bits": bits}))
+        return network_of("input y output", {"y": leaky}, (5,), (5,))
+
+    assert check(made(12)).ok
+    snn2hw.quantize(made(12), calibration=spikes())
+    (found,) = check(made(13)).violations
+    assert (found.rule, found.node) == ("message width", "y")
+    assert found.used == "layer 'y' sends values of 13 bits"
+    assert (found.limit, found.hint) == ("messages of 12 bits", "train it with fewer bits")
+
+
 def test_tau_beyond_its_register_is_refused():
     nodes = {"y": SparseLeaky(np.full(5, 8.5), **(QUANTISER | {"scale": 1e-20}))}
     with pytest.raises(TargetError, match=r"tau spans 8\.5\.\.8\.5 and the register"):
@@ -132,6 +149,68 @@ def test_messages_are_as_wide_as_the_quantiser_says():
     assert (net.message_range("y", "y"), net.layer("y").message_bits("y")) == (31, 6)
     found = net.run(spikes()).activity
     assert found.layer("y").port_bits == {"y": 6}
+
+
+def test_two_bits_are_no_spike_to_any_chip():
+    """They say -1, 0 and 1: a payload on SpiNNaker2, a sign bit and graded links on Loihi."""
+    rng = np.random.default_rng(3)
+    nodes = {"a": nir.Linear(rng.normal(size=(8, 5)))}
+    nodes["y"] = SparseLeaky(np.full(8, 0.5), **(QUANTISER | {"bits": 2, "threshold": 0}))
+    heard = [f"z{k}" for k in range(5)]  # a core each, more than a tile has
+    for name in heard:
+        nodes[f"to {name}"] = nir.Linear(rng.normal(size=(4, 8)))
+        nodes[name] = SparseLeaky(np.full(4, 0.5), **QUANTISER)
+    ends = {"input": nir.Input({"input": np.array([5])})}
+    ends |= {f"out {name}": nir.Output({"output": np.array([4])}) for name in heard}
+    edges = [("input", "a"), ("a", "y")]
+    for name in heard:
+        edges += [("y", f"to {name}"), (f"to {name}", name), (name, f"out {name}")]
+    net = snn2hw.quantize(nir.NIRGraph(ends | nodes, edges), calibration=spikes())
+    assert net.layer("y").message_bits("y") == 2
+    assert not net.sends_spikes("y", "y")
+    assert net.sends_spikes("input", "")
+
+    demands = {d.layer: d for d in snn2hw.place(net).demands}
+    assert demands["y"].per_part["packet FIFO"] == 4 * 5
+    assert demands["z0"].per_part["packet FIFO"] == 8 * 8
+
+    links = snn2hw.place(net, "loihi2").links
+    assert sum(sum(link.graded.values()) for link in links) > 0
+    assert sum(sum(link.spikes.values()) for link in links) == 0
+    wide = [v for v in snn2hw.place(net, "loihi1").violations if v.rule == "message width"]
+    assert [(v.node, v.used) for v in wide] == [("y", "'y' sends messages of 2 bits")]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_neuron_that_is_inhibited_has_room_for_its_weights(loop):
+    """Calibration sees the drive behind its rectifier: 14 bits below a step would leave no room for
+    the gain of weights that are many steps large and all but silence it."""
+    n = 4
+    rng = np.random.default_rng(0)
+    inhibition = -100.0 - rng.random((n, 5))
+    weight = np.vstack([rng.normal(size=(n, 5)), 0.003 * inhibition if loop else inhibition])
+    back = np.vstack([np.zeros((n, n)), 20 * inhibition[:, :n]]) if loop else np.zeros((2 * n, n))
+    nodes = {
+        "fc": nir.Affine(weight, np.concatenate([np.zeros(n), np.full(n, 0.8)])),
+        "y": SparseGated(back, **QUANTISER),
+    }
+    network = network_of("input fc y output", nodes, (5,), (n,))
+    x = spikes(steps=60)
+    if not loop:
+        x = x * (rng.random((3, 60, 1)) < 0.2)
+    net = snn2hw.quantize(network, calibration=x)
+    layer = net.layer("y")
+    assert 4 <= layer.params["step_shift"].max() < 14
+    wanted = execute(fold(lower(network, 1e-3)), x).output
+    assert 0.05 < np.mean(wanted != 0) < 0.9
+    found = net.run(x, record=("y",))
+    got = found.state["y"]["y"].reshape(wanted.shape) * layer.units["y"]
+    if loop:
+        assert np.abs(got.mean(1) - wanted.mean(1)).max() < 0.05
+    else:
+        # A step more now is a step less soon.
+        assert np.abs(got.cumsum(1) - wanted.cumsum(1)).max() <= layer.units["y"]
+    assert found.overflows["y"].clips + found.overflows["y"].wraps == 0
 
 
 def test_silence_stays_silent():

@@ -74,6 +74,18 @@ def test_conformance_whatever_the_number_of_elements(case: Case) -> None:
         assert found.pes.sent.sum(axis=1).max() <= placement.packets * run.activity.steps
 
 
+def test_nothing_but_the_output_is_recorded_unless_asked_for() -> None:
+    """The first layer sends values, which leave no record by themselves."""
+    case = conformance.CASE_OF["SparseGated: two layers behind an encoder, and a readout"]
+    net = conformance.network(case)
+    x = {name: values[:, :9] for name, values in net.encode(case.input()).items()}
+    found = run_on_pes(net, x, snn2hw.place(net, pes=3), threads=1)
+    np.testing.assert_array_equal(found.output, net.run(x).output)
+    assert found.state == {}
+    # Nine steps, and one on the way to each layer: the encoder, two behind it, the readout.
+    assert found.ticks == 9 + 4
+
+
 def dealt(rng: np.random.Generator, net: FixedPointNetwork, pes: int) -> Placed:
     """Neurons in random parts on random elements, several parts of a layer on one too."""
     parts = []

@@ -91,6 +91,7 @@ def test_seeds_differ_and_do_not_overwrite_each_other(tmp_path, capsys):
         assert main(["train", config, "-o", out, *more]) == 0
     plain, three, four = (tensors(tmp_path / f"net{s}.pt") for s in ("", "_seed3", "_seed4"))
     assert same(plain, three)
+    assert (tmp_path / "net.pt").read_bytes() == (tmp_path / "net_seed3.pt").read_bytes()
     assert not same(plain, four)
     assert "blobs/test" in capsys.readouterr().out
 
@@ -110,6 +111,7 @@ def test_stopped_in_any_epoch_it_goes_on_to_the_same(tmp_path, capsys):
     assert "interrupted training is there, give --resume" in capsys.readouterr().err
     parts = run_config(config, outputs, resume=True)
     assert same(tensors(outputs.checkpoint), tensors(tmp_path / "whole.pt"))
+    assert outputs.checkpoint.read_bytes() == (tmp_path / "whole.pt").read_bytes()
     timeless = [
         [{**epoch, "seconds": 0} for epoch in result["history"]] for result in (whole, parts)
     ]

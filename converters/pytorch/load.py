@@ -221,7 +221,9 @@ class _Link:
         self._check_dt(name, node)
         layer = nn.GPN(node.gates_weight.shape[1] // 2)
         if layer.gates is not None:
-            _fill(layer.gates, node.gates_weight, node.gates_bias)
+            # Gates that are constants alone were written without knowing the network's precision.
+            made = np.result_type(node.gates_weight, self.precision)
+            _fill(layer.gates, node.gates_weight.astype(made), node.gates_bias.astype(made))
         return layer
 
     def _sparse(

@@ -11,7 +11,7 @@ which is NIR's LIF with tau = dt / (1 - beta) and r = 1, whose reset subtracts v
 v_reset = 0. The spike S_t = 1 where V_t > b (n + 1e-8) is NIR's strict one.
 
 NIR has no delay below zero, so a kernel that looks ahead is written as late as its last tap, and
-the LIF's metadata say by how much (``snn2hw.passes.lower.LOOKAHEAD``): our lowering then handles
+the LIF's metadata say by how much (``snn2hw.passes.lookahead``): our lowering then handles
 the layer's step t when that tap has arrived, and another reader's layer is late by that much.
 """
 
@@ -26,7 +26,7 @@ from snn2hw import nn
 from snn2hw.converters.pytorch.part import Array, Part, Place, Shape
 from snn2hw.errors import GraphError
 from snn2hw.nn.s2net import EPSILON
-from snn2hw.passes.lower import LOOKAHEAD
+from snn2hw.passes.lookahead import LOOKAHEAD
 
 
 def spiking(module: Any, place: Place) -> Part:

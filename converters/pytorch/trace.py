@@ -39,6 +39,7 @@ from snn2hw.converters.pytorch.operations import (
 )
 from snn2hw.converters.pytorch.part import Part, Place, Shape
 from snn2hw.errors import GraphError, ParameterError
+from snn2hw.passes.lookahead import check_delays
 from snn2hw.topology import reachable
 
 
@@ -175,6 +176,7 @@ class _Export:
                 raise GraphError(f"input {name!r} of {self.kind} leads to no output; remove it")
         nodes = {name: node for name, node in self.nodes.items() if name in heard}
         edges = [edge for edge in self.edges if edge[1] in nodes]
+        check_delays(nodes, edges, self.dt)
         # Unchecked: nir's check takes the kernel of a convolution for square.
         return nir.NIRGraph(nodes, edges, type_check=False)
 

@@ -56,8 +56,7 @@ def load(
         split: "train", "val" or "test".
         words: "digits", "all" (40 words in alphabetical order), or words by name, in the order of
             the labels.
-        features: a kind that `snn2hw.data.features` defines: "log_mel", "log_mel_relative" or
-            "log_mel_deltas".
+        features: "log_mel" or "log_mel_deltas", as `snn2hw.data.features` defines them.
         dt_s: 0.02, or 0.01 for twice the steps.
         download: get the data from the network if they are not at hand.
 

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snn2hw.data.recordings import read_samples
 from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
 
 RATE_HZ = 8000
@@ -71,21 +72,12 @@ def read_clip(source: Path | Cut, repairs: Counter[str] | None = None) -> NDArra
     Raises:
         MissingDependencyError: the [audio] extra is not installed.
         DataError: there is no such file.
-        FileFormatError: the file is not audio, holds no samples, or a sample is not finite.
+        FileFormatError: the file is not audio, ends before its header says, has a sampling rate
+            beyond 1 to 400 kHz, holds no samples, or a sample is not finite.
     """
-    soundfile = _import("soundfile")
     part = source if isinstance(source, Cut) else Cut(source, 0, -1)
     path = part.path
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        samples, rate = soundfile.read(
-            path, part.samples, part.start, dtype="float32", always_2d=True
-        )
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise FileFormatError(f"{path}: cannot be read as audio ({error})") from error
-    if _is_torn(path):
-        raise FileFormatError(f"{path}: is shorter than its header says, get it anew")
+    samples, rate = read_samples(path, part.start, part.samples)
     if not len(samples):
         raise FileFormatError(f"{path}: holds no samples, leave it out or get it anew")
     finite = np.isfinite(samples).all(1)
@@ -116,25 +108,6 @@ def read_clip(source: Path | Cut, repairs: Counter[str] | None = None) -> NDArra
     return clip
 
 
-def _is_torn(path: Path) -> bool:
-    """Return whether a .wav ends before its header says; libsndfile reads what there is."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    size = int.from_bytes(head[4:8], "little")
-    # 0 and all ones: written by a program that did not know the length yet
-    return head[:4] == b"RIFF" and 0 < size < 0xFFFFFFFF and path.stat().st_size < size + 8
-
-
-def length(path: Path) -> tuple[int, int]:
-    """Return the samples and the sampling rate, in Hz, of a recording; raises as `read_clip`."""
-    soundfile = _import("soundfile")
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise FileFormatError(f"{path}: cannot be read as audio ({error})") from error
-    return info.frames, info.samplerate
-
-
 def log_mel(clip: NDArray[np.floating], dt_s: float = DT_S) -> NDArray[np.float32]:
     """Compute the features that the module's text defines.
 
@@ -153,27 +126,6 @@ def log_mel(clip: NDArray[np.floating], dt_s: float = DT_S) -> NDArray[np.float3
     bands = _bands(clip, FFT_SAMPLES, WINDOW_SAMPLES, 0.0)
     frames = np.log(bands + POWER_FLOOR).T.reshape(-1, frames_per_step(dt_s), BANDS)
     return np.asarray(frames.mean(1), dtype=np.float32)
-
-
-def log_mel_relative(clip: NDArray[np.floating], dt_s: float = DT_S) -> NDArray[np.float32]:
-    """Compute `log_mel` less its mean over the clip's steps and bands.
-
-    How loud a recording is then counts no more, down to the floor of the power; the mean is known
-    at the clip's end only.
-
-    Args:
-        clip: (8000,) float, full scale at 1, 8 kHz.
-        dt_s: 0.02 or 0.01, as for `log_mel`.
-
-    Returns:
-        (50 or 100, 40) float32, natural logarithm of power, of mean 0.
-
-    Raises:
-        DataError: the clip has another shape, or dt_s is neither of the two.
-        MissingDependencyError: the [audio] extra is not installed.
-    """
-    bands = log_mel(clip, dt_s)
-    return np.asarray(bands - bands.mean(dtype=np.float64), dtype=np.float32)
 
 
 def log_mel_with_deltas(clip: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -304,7 +256,7 @@ def _filters(fft_samples: int, low_hz: float) -> NDArray[np.float32]:
 
 
 def _import(name: str) -> Any:
-    """Import an optional package; type Any, for neither of the two ships types."""
+    """Import an optional package; type Any, for it ships no types."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -7,7 +7,8 @@
 - ``digitize``: step ``numpy.digitize(time, numpy.linspace(0, window, steps))``: steps of
   window / (steps - 1), the first of which, number 1, follows an empty step 0; spikes from the
   window's end on are lost. Zenke's spytorch and idiap's sparch, with 100 steps and 1.4 s.
-- ``floor``: step floor(time / dt) with dt = window / steps, as ``snn2hw run --data`` counts.
+- ``floor``: step floor(time / dt) with dt = window / steps, as ``snn2hw run --data`` counts; a time
+  that rounding has put just below a boundary counts as on it (`in_steps`).
 
 All count: two spikes in a step and channel give 2.
 """
@@ -24,6 +25,12 @@ from snn2hw.errors import DataError
 
 EDGE = 1e-6
 """A time this fraction of a step below a boundary counts as on it: times are rounded decimals."""
+
+EDGE_SPACINGS = 2
+"""So does one this many spacings of its type below: k dt computed in float32 is up to 1.5 off."""
+
+EDGE_MAX = 0.1
+"""But none further below than this fraction of a step, however coarse its type."""
 
 STEPS_MAX = 10_000
 
@@ -65,6 +72,29 @@ def step_s(binning: str, steps: int, window_s: float) -> float:
     """Return the time between two steps, in seconds; raises what `bin_events` raises."""
     check_binning(binning, steps, window_s)
     return window_s / (steps - 1 if binning == "digitize" else steps)
+
+
+def in_steps(times: NDArray[np.generic], dt_s: float) -> NDArray[np.float64]:
+    """Return times in units of steps, whose floor is the step, those just below a boundary on it.
+
+    Just below is what rounding does: EDGE of a step, or EDGE_SPACINGS spacings of the times' own
+    type if that is more (2.4e-4 of a 1 ms step at 1 s in float32), but never more than EDGE_MAX.
+    float16, which SHD has, gets EDGE alone: its spacing is a good part of a step (1 ms at 1 s), so
+    a time near a boundary is no sign of one on it.
+
+    Args:
+        times: of any shape and real type, in seconds, in the type they are stored in.
+        dt_s: a step, in seconds.
+
+    Returns:
+        float64 of the same shape; not finite where the times are not.
+    """
+    steps = times.astype(np.float64) / dt_s
+    if times.dtype.kind != "f" or times.dtype == np.float16:
+        return steps + EDGE
+    finite = np.where(np.isfinite(times), times, times.dtype.type(0))
+    rounding = EDGE_SPACINGS * np.spacing(np.abs(finite)).astype(np.float64) / dt_s
+    return steps + np.clip(rounding, EDGE, EDGE_MAX)
 
 
 def check_binning(binning: str, steps: int, window_s: float) -> None:
@@ -120,7 +150,7 @@ def _digitize(times: NDArray[np.floating], steps: int, window_s: float) -> Steps
 
 
 def _floor(times: NDArray[np.floating], steps: int, window_s: float) -> Steps:
-    return np.floor(times.astype(np.float64) / (window_s / steps) + EDGE).astype(np.int64)
+    return np.floor(in_steps(times, window_s / steps)).astype(np.int64)
 
 
 _STEP: dict[str, Callable[[NDArray[np.floating], int, float], Steps]] = {

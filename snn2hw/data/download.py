@@ -6,8 +6,8 @@ variable is unset). A download is written to ``.ARCHIVE.part``, which a later ca
 checked, and is unpacked beside its place and moved there; then the archive is deleted. An archive
 that was put there by hand is checked and unpacked without a download, and kept.
 
-Where no checksum is published, the first download's SHA-256 is written to ``ARCHIVE.sha256``, a
-warning says so, and a later download must have it.
+Where no checksum is published, the SHA-256 of the first download that can be unpacked is written to
+``ARCHIVE.sha256``, a warning says so, and a later download must have it.
 """
 
 from __future__ import annotations
@@ -92,84 +92,132 @@ def fetch(archive: Archive, folder: Path) -> None:
         path = folder / archive.url.rsplit("/", 1)[-1]
         by_hand = path.is_file()
         if by_hand:
-            _check(path, archive, f"{path}: damaged", "delete it and download it again")
+            found = _check(path, archive, f"{path}: damaged", "delete it and download it again")
         else:
-            _download(archive, path)
-        _unpack(path, archive, folder)
+            found = _download(archive, path)
+        try:
+            _unpack(path, archive, folder)
+        except FileFormatError as error:
+            if by_hand:
+                raise FileFormatError(f"{error}, delete it and download it again") from error
+            path.unlink()
+            _record(path).unlink(missing_ok=True)
+            raise FileFormatError(
+                f"{error}, it was deleted: download it again, or put a good copy there"
+            ) from error
+        _keep_record(path, archive, found)
         if not by_hand:
             path.unlink()
     except OSError as error:
         raise DataError(
-            f"{archive.url}: cannot be put into {folder} ({error.strerror or error}),"
+            f"{archive.url}: cannot be put into {folder} ({error.strerror or _line(error)}),"
             f" mend that or set {DATA_VARIABLE} to another folder"
         ) from error
 
 
-def _download(archive: Archive, path: Path) -> None:
-    pooch, requests = _import("pooch"), _import("requests")
+def _download(archive: Archive, path: Path) -> str:
+    """Bring a checked archive to its path, and return its checksum; a .part is continued."""
     part = path.with_name(f".{path.name}.part")
-    for attempt in ("continue", "anew"):
-        done = part.stat().st_size if part.is_file() and attempt == "continue" else 0
-        get = pooch.HTTPDownloader(
-            progressbar=sys.stderr.isatty(),
-            chunk_size=CHUNK_BYTES,
-            timeout=TIMEOUT_S,
-            headers={"Range": f"bytes={done}-"} if done else {},
-        )
+    while True:
+        continued = _get(archive, path, part)
         try:
-            with part.open("ab" if done else "wb") as file:
-                get(archive.url, file, None)
-            _check(part, archive, f"{archive.url}: damaged download", "")
-        except requests.HTTPError as error:
-            if done:  # the server has nothing behind what is there: it is another file
-                continue
-            raise DataError(
-                f"{archive.url}: the server refuses ({error}), get the file by hand and put it at"
-                f" {path}"
-            ) from error
-        except requests.RequestException as error:
-            raise DataError(
-                f"{archive.url}: the download broke off ({type(error).__name__}), run it again:"
-                f" it goes on from {part}"
-            ) from error
+            found = _check(part, archive, f"{archive.url}: damaged download", "")
         except FileFormatError as error:
             part.unlink()
-            if done:  # a server that knows no ranges sent all of it behind what was there
+            if continued:  # what was there may have been of another file
                 continue
             raise FileFormatError(
                 f"{error} it was deleted; download it again, or put a good copy at {path}"
             ) from error
         part.replace(path)
-        return
+        return found
 
 
-def _check(path: Path, archive: Archive, what: str, remedy: str) -> None:
-    """Compare a file with its checksum, published or recorded; record it where there is none."""
-    record = path.with_name(path.name.removeprefix(".").removesuffix(".part") + ".sha256")
+def _get(archive: Archive, path: Path, part: Path) -> bool:
+    """Write what the server sends to the .part; return whether it went on from what was there."""
+    pooch, requests = _import("pooch"), _import("requests")
+    done = part.stat().st_size if part.is_file() else 0
+    status = 0
+
+    def answered(response: Any, **_: Any) -> None:
+        nonlocal status
+        status = response.status_code
+        if status == requests.codes.ok:
+            file.truncate(0)  # all of it comes, for the server knows no ranges
+
+    get = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=CHUNK_BYTES,
+        timeout=TIMEOUT_S,
+        headers={"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {}),
+        hooks={"response": answered},
+    )
+    try:
+        with part.open("ab") as file:
+            get(archive.url, file, None)
+    except requests.RequestException as error:
+        left = part.stat().st_size
+        if not left:
+            part.unlink()
+        elif status == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # there is nothing behind what is there: it is of another file
+            return _get(archive, path, part)
+        goes_on = f": it goes on from {part}" if left else ""
+        if not isinstance(error, requests.HTTPError):
+            raise DataError(
+                f"{archive.url}: the download broke off ({type(error).__name__}), run it"
+                f" again{goes_on}"
+            ) from error
+        raise DataError(
+            f"{archive.url}: the server refuses ({_line(error)}), run it again later{goes_on}, or"
+            f" get the file by hand and put it at {path}"
+        ) from error
+    return done > 0 and status == requests.codes.partial_content
+
+
+def _check(path: Path, archive: Archive, what: str, remedy: str) -> str:
+    """Compare a file with its checksum, published or recorded, if there is one; return its own."""
     if archive.checksum is not None:
         kind, _, expected = archive.checksum.partition(":")
-        origin = "published"
-    elif record.is_file():
-        kind, expected = "sha256", record.read_text(encoding="utf-8").split(" ")[0].strip()
-        origin = f"recorded in {record}"
+        origin, other = "published", ""
     else:
-        kind, expected, origin = "sha256", "", ""
+        kind, expected = "sha256", _recorded(path)
+        origin = f"recorded in {_record(path)}"
+        other = " (delete that record if the publisher has another file now)"
     with path.open("rb") as file:
         found = hashlib.file_digest(file, kind).hexdigest()
-    if not expected:
-        part = record.with_name(f".{record.name}.part")
-        part.write_text(f"{found}  {record.stem}\n", encoding="utf-8")
-        part.replace(record)
-        warnings.warn(
-            f"{archive.url}: no checksum is published; its SHA-256, {found}, is written to"
-            f" {record} and a later download must have it",
-            ChecksumWarning,
-            stacklevel=5,
-        )
-    elif found != expected:
+    if expected not in ("", found):
         raise FileFormatError(
-            f"{what}: its {kind} is {found}, {origin} is {expected};" + f" {remedy}".rstrip()
+            f"{what}: its {kind} is {found}, {origin} is {expected}{other};" + f" {remedy}".rstrip()
         )
+    return found
+
+
+def _record(path: Path) -> Path:
+    """Return where the checksum of an archive, or of its .part, is written."""
+    return path.with_name(path.name.removeprefix(".").removesuffix(".part") + ".sha256")
+
+
+def _recorded(path: Path) -> str:
+    record = _record(path)
+    text = record.read_text(encoding="utf-8", errors="replace") if record.is_file() else ""
+    return text.split(" ")[0].strip()
+
+
+def _keep_record(path: Path, archive: Archive, found: str) -> None:
+    """Record the checksum of an archive that could be unpacked, where none is known."""
+    if archive.checksum is not None or _recorded(path):
+        return
+    record = _record(path)
+    part = record.with_name(f".{record.name}.part")
+    part.write_text(f"{found}  {record.stem}\n", encoding="utf-8")
+    part.replace(record)
+    warnings.warn(
+        f"{archive.url}: no checksum is published; its SHA-256, {found}, is written to"
+        f" {record} and a later download must have it",
+        ChecksumWarning,
+        stacklevel=5,
+    )
 
 
 def _unpack(path: Path, archive: Archive, folder: Path) -> None:
@@ -183,18 +231,17 @@ def _unpack(path: Path, archive: Archive, folder: Path) -> None:
         try:
             _extract(path, root)
         except BROKEN as error:
-            raise FileFormatError(
-                f"{path}: cannot be unpacked ({error}), delete it and download it again"
-            ) from error
+            raise FileFormatError(f"{path}: cannot be unpacked ({_line(error)})") from error
         tops = list(root.iterdir())
         if archive.top and len(tops) == 1:
             root = tops[0]
         if archive.gives[0].endswith("/"):
             root.replace(folder / archive.gives[0].rstrip("/"))
             return
-        for name in reversed(archive.gives):
+        for name in archive.gives:
             if not (root / name).exists():
-                raise FileFormatError(f"{path}: has no {name} in it, get it from another place")
+                raise FileFormatError(f"{path}: has no {name} in it")
+        for name in reversed(archive.gives):
             shutil.move(root / name, folder / name)
 
 
@@ -213,6 +260,11 @@ def _extract(path: Path, root: Path) -> None:
                 for member in tar:
                     tar.extract(member, root, filter="data")
                     bar.update()
+
+
+def _line(error: Exception) -> str:
+    """Return what an error says in one line; those of tarfile take five."""
+    return " ".join(str(error).split()) or repr(error)
 
 
 def _import(name: str) -> Any:

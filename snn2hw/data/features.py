@@ -2,7 +2,6 @@
 
 - ``log_mel``: `audio.log_mel`; each band is shifted and scaled by its mean and standard deviation
   over all steps of the training clips, and clipped to -4 ... 4.
-- ``log_mel_relative``: `audio.log_mel_relative`, then as above.
 - ``log_mel_deltas``: `audio.log_mel_deltas`; each of the 3 x 40 channels is divided by its standard
   deviation over all steps of the training clips.
 """
@@ -26,7 +25,6 @@ CLIP = 4.0
 
 KINDS: dict[str, Callable[[NDArray[np.floating], float], NDArray[np.float32]]] = {
     "log_mel": audio.log_mel,
-    "log_mel_relative": audio.log_mel_relative,
     "log_mel_deltas": audio.log_mel_deltas,
 }
 
@@ -49,7 +47,7 @@ def load(
     Args:
         clips: what to read.
         reference: the training clips, which set the scale.
-        kind: "log_mel", "log_mel_relative" or "log_mel_deltas".
+        kind: "log_mel" or "log_mel_deltas".
         dt_s: 0.02 or 0.01.
 
     Returns:
@@ -65,10 +63,10 @@ def load(
     audio.frames_per_step(dt_s)
     mean, scale = _statistics(tuple(reference), kind, dt_s)
     values, notes = _features(tuple(clips), kind, dt_s)
-    if kind == "log_mel_deltas":
-        scaled = values / np.where(scale > 0, scale, np.float32(1))
-    else:
+    if kind == "log_mel":
         scaled = np.clip((values - mean) / np.where(scale > 0, scale, np.float32(1)), -CLIP, CLIP)
+    else:
+        scaled = values / np.where(scale > 0, scale, np.float32(1))
     return Features(np.asarray(scaled, dtype=np.float32), notes)
 
 

@@ -5,7 +5,8 @@
 - NIRData (HDF5, as ``nir.write_data`` writes it): the input node's observable;
 - SHD layout (HDF5): ``spikes/times`` (seconds) and ``spikes/units``, ``labels``.
 
-Events are counted into steps of the network's dt: step k holds times in [k dt, (k + 1) dt).
+Events are counted into steps of the network's dt: step k holds times in [k dt, (k + 1) dt), up to
+rounding (`binning.in_steps`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from snn2hw.data.binning import EDGE, in_steps
 from snn2hw.errors import DataError, FileFormatError
 from snn2hw.graph import Data, InputFormat, InputNode
 
@@ -32,9 +34,6 @@ DAMAGED = (
 """What NumPy and h5py raise about files that are truncated, foreign, or not what they say."""
 
 STEPS_MAX = 10_000_000
-
-EDGE = 1e-6
-"""A time this fraction of a step below a boundary counts as on it: times are rounded decimals."""
 
 
 def load_data(
@@ -132,11 +131,11 @@ def _hdf5(
             )
         times, units = list(file["spikes/times"]), list(file["spikes/units"])
         y = _labels(path, file["labels"][()]) if "labels" in file else None
-    last = max((float(t.max()) for t in times if len(t)), default=0.0)
-    steps = _steps(path, last / dt_s + EDGE) + 1
+    last = max((float(in_steps(t, dt_s).max()) for t in times if len(t)), default=0.0)
+    steps = _steps(path, last) + 1
     x = np.zeros((len(times), steps, channels), dtype=np.uint16)
     for sample, (t, unit) in enumerate(zip(times, units, strict=True)):
-        _count(path, x[sample], np.asarray(t, dtype=np.float64), np.asarray(unit), 1, dt_s)
+        _count(path, x[sample], np.asarray(t), np.asarray(unit), 1, dt_s)
     return x, y
 
 
@@ -188,7 +187,7 @@ def _steps(path: Path, steps: float) -> int:
 def _count(
     path: Path,
     x: npt.NDArray[Any],
-    times: npt.NDArray[np.float64],
+    times: npt.NDArray[Any],
     units: npt.NDArray[Any],
     value: Any,
     dt_s: float,
@@ -199,7 +198,7 @@ def _count(
             f"{path}: channels up to {units.max()} and the network has {x.shape[1]}; "
             "use data of the network's channels"
         )
-    step = np.floor(times / dt_s + EDGE).astype(np.int64)
+    step = np.floor(in_steps(times, dt_s)).astype(np.int64)
     if step.size and (step.min() < 0 or step.max() >= x.shape[0]):
         raise DataError(f"{path}: an event at {times.max():g} s is outside the recording")
     np.add.at(x, (step, units.astype(np.int64)), value)

@@ -46,8 +46,7 @@ def load(
             have all clips of the others. None: upstream's split, takes 0 to 4 are "test".
         validation_takes: how many takes of each digit and training speaker are "val", the first
             that are not "test"; 0: none. They share their speakers with "train".
-        features: a kind that `snn2hw.data.features` defines: "log_mel", "log_mel_relative" or
-            "log_mel_deltas".
+        features: "log_mel" or "log_mel_deltas", as `snn2hw.data.features` defines them.
         dt_s: 0.02, or 0.01 for twice the steps.
         download: get the data (16 MB) from the network if they are not at hand.
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn2hw.arguments import check_seed
-from snn2hw.data import audio
+from snn2hw.data import audio, recordings
 from snn2hw.data import features as feature
 from snn2hw.data.base import Dataset, check_split
 from snn2hw.data.download import locate
@@ -62,8 +62,7 @@ def load(
         task: "commands": ten words, silence and the rest, 12 classes; "core": the ten commands, the
             ten digits and the rest, 21 classes; "all": 35 words (version 1: 30).
         version: 1 or 2.
-        features: a kind that `snn2hw.data.features` defines: "log_mel", "log_mel_relative" or
-            "log_mel_deltas".
+        features: "log_mel" or "log_mel_deltas", as `snn2hw.data.features` defines them.
         dt_s: 0.02, or 0.01 for twice the steps.
         unknown: clips of the rest for each clip of the words, drawn from all there are; a number
             beyond that (infinity, in YAML .inf) takes all.
@@ -208,7 +207,7 @@ def _noise(root: Path, split: str, number: int, rng: np.random.Generator) -> lis
     first, last = NOISE_PARTS[split]
     places = []
     for path in sorted((root / NOISE).glob("*.wav")):
-        samples, rate = audio.length(path)
+        samples, rate = recordings.length(path)
         if (last - first) * samples > rate:
             places.append((path, rate, int(first * samples), int(last * samples) - rate))
     if not places:

@@ -259,6 +259,7 @@ class NeuronModel:
     limits: graded output -> integer parameter that its absolute value does not exceed, where that
     is less than its bits.
     shares_unit: whether the sums of all neurons have one unit, because others read their values.
+    fixed_unit: whether the unit of its graded messages is that of training, whatever arrives.
     trim: the parameter that the search moves by what the layer emits; None if there is none.
     """
 
@@ -286,6 +287,7 @@ class NeuronModel:
     heard: str = ""
     headroom: float = HEADROOM
     shares_unit: bool = False
+    fixed_unit: bool = False
     takes: tuple[str, ...] = ()
     trim: Trim | None = None
     limits: Mapping[str, str] = field(default_factory=dict)

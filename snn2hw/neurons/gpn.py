@@ -39,7 +39,6 @@ from snn2hw.arithmetic import (
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
     MESSAGE_BITS,
-    WEIGHT_BITS,
     WEIGHT_LIMIT,
     FloatArray,
     Incoming,
@@ -60,6 +59,7 @@ from snn2hw.neurons.base import (
     message_format,
     round_weights,
 )
+from snn2hw.neurons.rows import group_exponents, row_scales
 
 GATES = ("f", "i", "b", "t")
 """Order of the rows of the gate matrix."""
@@ -236,16 +236,8 @@ def quantize(
             )
     n = params["x_bias"].size
     ports = ("x", *GATES, *(f"{gate}_rec" for gate in GATES))
-    scales = {port: np.zeros(n) for port in ports}
-    exponents = {}
-    for projection in incoming:
-        # Sums of any width have the magnitude of those of 8 bits, which the gains are made for.
-        asked = projection.exponent
-        exponent = WEIGHT_BITS - projection.bits if asked is None else asked
-        exponents[projection.name] = exponent
-        rows = projection.steps() / 2.0**exponent
-        for k, port in enumerate(projection.target_ports):
-            scales[port] = np.maximum(scales[port], rows[k * n : (k + 1) * n])
+    exponents = group_exponents(incoming, n)
+    scales = dict.fromkeys(ports, np.zeros(n)) | row_scales(incoming, exponents, n)
     integers: dict[str, IntArray] = {}
     for port in ports:
         bits = GAIN_FRACTION.get(port, GATE_FRACTION + MESSAGE_GAIN_SHIFT)

@@ -6,7 +6,8 @@ Float, per step, with the current I of this one (``sparse_leaky`` and ``sparse_g
     Y = step q;    V <- V - Y                                       step = 1 / scale
 
 Integer: I and V have the unit step / 2^k, so that the quantiser is a shift towards zero and what
-stays in V is exact. k is chosen from calibration, 14 at most::
+stays in V is exact. k is 14 at most, and what calibration and the gains of the weights into I leave
+room for::
 
     V <- clip24(V + I);   q = trunc0(V / 2^k), limited to +-limit, 0 where |q| <= threshold
     V <- V - q 2^k
@@ -28,7 +29,6 @@ from snn2hw.arithmetic import STATE_BITS, saturate, select, shift_toward_zero
 from snn2hw.errors import ParameterError, TargetError
 from snn2hw.neurons.base import (
     MESSAGE_BITS,
-    WEIGHT_BITS,
     FloatArray,
     Incoming,
     IntegerLayer,
@@ -38,10 +38,10 @@ from snn2hw.neurons.base import (
     Param,
     Ranges,
     State,
-    by_neuron,
     mean_error,
     round_weights,
 )
+from snn2hw.neurons.rows import group_exponents, row_scales
 
 SOURCE = "arXiv 2109.01905; equations as the authors' code wponghiran/imp-snns-for-sl at 9125ccd"
 
@@ -56,6 +56,9 @@ FRACTION_MIN = 4
 
 DRIVE_SHIFT = 8
 """Fraction bits of the gains of weights that arrive in the unit of V."""
+
+DRIVE_PORTS = ("a", "c", "c_rec")
+"""Ports of weights that arrive in the unit of V."""
 
 REGISTER_MAX = (1 << (STATE_BITS - 1)) - 1
 
@@ -132,17 +135,21 @@ def quantizer_params(node: Mapping[str, Any], dt_s: float) -> dict[str, FloatArr
     return {name: np.full(1, value) for name, value in values.items()}
 
 
+def sent_bits(params: Mapping[str, FloatArray]) -> int:
+    """Bits of what is sent, sign included, from the float parameters."""
+    return int(params["most"][0]).bit_length() + 1
+
+
 def message_formats(
     params: Mapping[str, FloatArray], incoming: Sequence[Incoming], ranges: Ranges
 ) -> dict[str, MessageFormat]:
     """Messages in steps of the quantiser, whose unit is the trained one, exactly; the shift is k.
 
     Raises TargetError for messages of more bits than there are, or a V whose range leaves it too
-    few bits below a step.
+    few bits below a step. Weights that do are refused with their gains, by ``quantize_ports``.
     """
-    step = float(params["step"][0])
-    limit = int(params["most"][0])
-    bits = limit.bit_length() + 1
+    step, n = float(params["step"][0]), params["scale"].size
+    bits = sent_bits(params)
     if bits > ranges.message_bits:
         raise TargetError(
             f"it sends values of {bits} bits and messages hold {ranges.message_bits}; train it "
@@ -156,6 +163,13 @@ def message_formats(
             f"V reaches {held:g} in calibration, {held / step:.3g} steps of its quantiser, which "
             f"leaves fewer than {FRACTION_MIN} bits of its register below a step; train it anew"
         )
+    scales = row_scales(incoming, group_exponents(incoming, n), n)
+    largest = max((float(scales[port].max()) for port in DRIVE_PORTS if port in scales), default=0)
+    if largest > 0:
+        # The gain of the largest weights grows with k, whatever calibration saw of them: what they
+        # inhibit is rectified away.
+        gains = REGISTER_MAX * step / (largest * 2.0**DRIVE_SHIFT)
+        k = max(FRACTION_MIN, min(k, int(np.floor(np.log2(gains) - 1e-9))))
     return {"y": MessageFormat(step, k)}
 
 
@@ -173,14 +187,8 @@ def quantize_ports(
     Raises TargetError where a gain does not fit its register.
     """
     n = params["scale"].size
-    scales, exponents = {port: np.zeros(n) for port in ports}, {}
-    for p in incoming:
-        # Sums of any width have the magnitude of those of 8 bits, which the gains are made for.
-        exponents[p.name] = WEIGHT_BITS - p.bits if p.exponent is None else p.exponent
-        rows = _by_neuron(p.steps() / 2.0 ** exponents[p.name], len(p.target_ports) * n)
-        for number, port in enumerate(p.target_ports):
-            own = rows[number * n : (number + 1) * n]
-            scales[port] = np.maximum(scales[port], own)
+    exponents = group_exponents(incoming, n)
+    scales = dict.fromkeys(ports, np.zeros(n)) | row_scales(incoming, exponents, n)
     integers: dict[str, Any] = {}
     for port, (unit, shift) in ports.items():
         common = gcd(n, *(p.weight.shape[0] for p in incoming if p.weight.ndim == 4))
@@ -230,7 +238,3 @@ def quantize_ports(
         units={"i": fine, "v": fine, "y": step},
         notes=tuple(notes),
     )
-
-
-def _by_neuron(rows: FloatArray, n: int) -> FloatArray:
-    return by_neuron(rows, n) if rows.size < n else rows

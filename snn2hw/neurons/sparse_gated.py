@@ -136,6 +136,7 @@ SPARSE_GATED = NeuronModel(
         *QUANTIZER_PARAMS,
     ),
     outputs=OUTPUTS,
+    fixed_unit=True,
     limits=LIMITS,
     step=step,
     float_step=float_step,

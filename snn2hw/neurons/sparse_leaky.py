@@ -119,6 +119,7 @@ SPARSE_LEAKY = NeuronModel(
         *QUANTIZER_PARAMS,
     ),
     outputs=OUTPUTS,
+    fixed_unit=True,
     limits=LIMITS,
     step=step,
     float_step=float_step,

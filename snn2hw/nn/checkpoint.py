@@ -115,7 +115,7 @@ _TYPES = {kind.__name__: kind for kind in _ARGUMENTS}
 
 
 def save_checkpoint(path: str | Path, model: nn.Sequential, *, half: bool = False) -> None:
-    """Write a network of our layers to a file, whole or not at all.
+    """Write a network of our layers to a file, whole or not at all; equal ones give equal bytes.
 
     Args:
         path: file to write; its folder must exist.
@@ -135,8 +135,9 @@ def save_checkpoint(path: str | Path, model: nn.Sequential, *, half: bool = Fals
         for name, value in model.state_dict().items()
     }
     content = {"format": FORMAT, "version": VERSION, "layers": layers, "state_dict": weights}
-    with atomic(path) as part:
-        torch.save(content, part)
+    # given a path, torch would name the file's contents after the temporary name
+    with atomic(path) as part, part.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_checkpoint(path: str | Path) -> nn.Sequential:

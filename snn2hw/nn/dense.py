@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from snn2hw.errors import DataError
 from snn2hw.nn._checks import check_sequence, check_size
 
 
@@ -115,9 +116,16 @@ class NormLinear(nn.Module):
             x: float (batch, time, in_features).
 
         Raises:
-            DataError: x has another shape or is not of a float type.
+            DataError: x has another shape or is not of a float type, or it is one step of one
+                sample in training.
         """
-        check_sequence(x, self.in_features, f"NormLinear({self.in_features}, {self.out_features})")
+        where = f"NormLinear({self.in_features}, {self.out_features})"
+        check_sequence(x, self.in_features, where)
+        if self.training and x.shape[:2] == (1, 1):
+            raise DataError(
+                f"{where}: one step of one sample has no variance to train with, give more steps or"
+                " samples, or call eval() first"
+            )
         if not self.training:
             return nn.functional.linear(x, *self.folded())
         sums = self.linear(x)

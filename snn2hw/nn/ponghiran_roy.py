@@ -108,7 +108,9 @@ class SparseQuantizer(nn.Module):
 
     @torch.no_grad()
     def follow(self, v: torch.Tensor) -> None:
-        """Move the running minimum and maximum towards those of v."""
+        """Move the running minimum and maximum towards those of v; nothing where v has no value."""
+        if v.numel() == 0:
+            return
         kept = 1 - self.momentum
         for buffer, extreme in zip((self.low, self.high), torch.aminmax(v.detach()), strict=True):
             buffer.fill_(kept * float(buffer) + self.momentum * float(extreme))
@@ -350,19 +352,24 @@ class SparseGated(SparseNeuron):
     def trace(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return what the neurons send and the states of every step; see `SparseNeuron.trace`."""
         sent, states = super().trace(x)
-        self._currents = states["i"] if self.training and self.penalty_weight else None
+        wanted = self.training and self.penalty_weight and len(x) > 0
+        self._currents = states["i"] if wanted else None
         return sent, states
 
     def penalty(self) -> torch.Tensor:
         """Return penalty_weight mean(I) / sqrt(mean(I^2)) over the last forward pass of training.
 
+        It is handed out once; without a forward pass since, it is 0.
+
         Few neurons with much to send make it small, and the scale of I does not matter: what is
         sent in a step is I over M, which follows the largest V.
         """
-        if self._currents is None:
+        # Kept, it would hold the graph of a whole batch, and copy.deepcopy refuses such tensors.
+        currents, self._currents = self._currents, None
+        if currents is None:
             return self.quantizer.high.new_zeros(())
-        square = self._currents.square().mean()
-        return self.penalty_weight * self._currents.mean() / torch.sqrt(square + 1e-12)
+        square = currents.square().mean()
+        return self.penalty_weight * currents.mean() / torch.sqrt(square + 1e-12)
 
     def arguments(self) -> dict[str, object]:
         """Return the constructor's arguments that make such a layer."""

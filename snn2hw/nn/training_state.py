@@ -20,8 +20,8 @@ VERSION = 1
 def save_state(path: Path, content: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """Write the state, whole or not at all. Raises DataError where the folder cannot be written."""
     head = {"format": FORMAT, "version": VERSION, "about": json.dumps(about, sort_keys=True)}
-    with atomic(path) as part:
-        torch.save(head | dict(content), part)
+    with atomic(path) as part, part.open("wb") as file:
+        torch.save(head | dict(content), file)
 
 
 def load_state(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import numpy as np
 from snn2hw.errors import Snn2hwError
 from snn2hw.graph import DiscreteGraph, FixedPointNetwork, InputFormat, Layer, Synapse
 from snn2hw.neurons import NIR_TYPES
+from snn2hw.neurons.base import MESSAGE_BITS
+from snn2hw.neurons.sparse import sent_bits
 from snn2hw.passes.balance import balance
 from snn2hw.passes.fold import fold
 from snn2hw.passes.inline import inline
@@ -231,6 +233,11 @@ def _target(
                     ", or ".join(hints) or "no target has it",
                 )
             )
+        bits = sent_bits(population.params) if "most" in population.params else 1
+        if bits > MESSAGE_BITS:
+            what = f"layer {population.name!r} sends values of {bits} bits"
+            limit, hint = f"messages of {MESSAGE_BITS} bits", "train it with fewer bits"
+            found.append(Violation("message width", node, what, limit, hint))
         for decay in ("decay_u", "decay_v"):
             largest = float(population.params.get(decay, np.zeros(1)).max())
             if largest > 1.0:

@@ -1,8 +1,8 @@
 """lower: a NIR graph, differential equations and linear maps, to a graph in discrete time.
 
 Linear nodes become chains of maps between neurons (``fold`` makes each chain one), their biases
-parameters of the neuron they arrive at; where a bias passes a delay, a neuron that fires at every
-step stands for it. A linear node that meets the graph's output becomes
+parameters of the neuron they arrive at; where a bias passes a delay or is heard ahead of time, a
+neuron that fires at every step stands for it. A linear node that meets the graph's output becomes
 a readout population. An edge that closes a loop carries a delay of one step, as in PyTorch, unless
 a Delay node stands in the loop.
 """
@@ -29,10 +29,11 @@ from snn2hw.neurons import MODELS, NIR_TYPES
 from snn2hw.neurons.base import FloatArray
 from snn2hw.neurons.lif import RESETS
 from snn2hw.passes.inline import inline
-from snn2hw.passes.linear_nodes import LINEAR_NODES, MAX_STEPS, steps_of
+from snn2hw.passes.linear_nodes import LINEAR_NODES, steps_of
+from snn2hw.passes.lookahead import check_delays, lookahead
 from snn2hw.passes.nir_nodes import check_nodes, node_parameters
 from snn2hw.passes.shapes import Shapes, infer_shapes
-from snn2hw.topology import back_edges, find_loop, reachable
+from snn2hw.topology import back_edges, by_distance, find_loop, reachable
 
 METHODS = ("euler", "exact")
 
@@ -61,6 +62,7 @@ def lower(graph: Any, dt_s: float, method: str = "euler", reset: str = "value") 
     nodes, edges = inline(graph)
     check_nodes(nodes)
     _check_connected(nodes, edges)
+    check_delays(nodes, edges, dt_s)
     lowering = _Lowering(nodes, edges, dt_s, method, reset)
     return replace(lowering.result(), source_hash=graph_hash(nodes, edges))
 
@@ -106,11 +108,6 @@ def _check_connected(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> Non
         )
 
 
-LOOKAHEAD = "lookahead_s"
-"""In a neuron's metadata: seconds by which what arrives there is late. NIR knows delays alone, so a
-kernel that looks ahead is written late, and this says by how much."""
-
-
 @dataclass(frozen=True)
 class _Chain:
     """A path from a neuron or input through linear nodes: maps, the source's first, and steps."""
@@ -121,7 +118,8 @@ class _Chain:
 
 
 _Biases = dict[int, FloatArray]
-"""Delay in steps -> what a bias adds from that step on; float64 (n,)."""
+"""Delay in steps -> what a bias adds from that step on; float64 (n,). Below 0: to all but so many
+of the last steps, behind which a kernel that looks ahead hears no bias either."""
 
 
 class _Lowering:
@@ -146,8 +144,10 @@ class _Lowering:
             if np.min(steps_of(nodes[name].delay, dt_s), initial=np.inf) >= 1
         }
         # By name: where data enter a loop at several nodes, the order that a graph or a file keeps
-        # must not decide which edge is late.
-        self.closing = back_edges(sorted(inputs), sorted((a, b) for a, b in edges if a not in late))
+        # must not decide which edge is late. What lies behind a delay comes as data come to it.
+        ordered = sorted(edges)
+        roots = by_distance(sorted(inputs), ordered)
+        self.closing = back_edges(roots, [(a, b) for a, b in ordered if a not in late])
         self.shapes: Shapes = infer_shapes(nodes, edges, self.closing, dt_s)
         self.chains: dict[str, tuple[tuple[_Chain, ...], _Biases]] = {}
         self.constant: Population | None = None
@@ -244,17 +244,7 @@ class _Lowering:
         """Add the projections into the ports of a population that take them; its biases join its
         parameters."""
         ports = population.model.taking
-        chains, biases = self._arriving(at)
-        ahead = self._lookahead(at)
-        if ahead:
-            chains = tuple(
-                chain if chain.source == at else replace(chain, delay=chain.delay - ahead)
-                for chain in chains
-            )
-            early: _Biases = {}
-            for delay, bias in biases.items():
-                early[max(0, delay - ahead)] = early.get(max(0, delay - ahead), 0.0) + bias
-            biases = early
+        chains, biases = self._arriving(at, lookahead(at, self.nodes[at], self.dt_s))
         taken: dict[str, int] = {}
         for chain in chains:
             name = f"{chain.source}->{population.name}"
@@ -288,20 +278,6 @@ class _Lowering:
                 self._add_constant(population.name, ports, bias, delay)
         return replace(population, params=params, start=start)
 
-    def _lookahead(self, name: str) -> int:
-        """Steps by which a neuron's input is late, as its metadata say: it fires for the logical
-        step that so many steps ago was the last to arrive. Its own spikes are not late."""
-        said = (self.nodes[name].metadata or {}).get(LOOKAHEAD, 0.0)
-        try:
-            seconds = float(np.asarray(said).item())
-        except (TypeError, ValueError):
-            seconds = np.nan
-        if not 0 <= seconds <= self.dt_s * MAX_STEPS:
-            raise ParameterError(
-                f"node {name!r}: {LOOKAHEAD} in its metadata is {said!r}; give seconds, 0 or more"
-            )
-        return int(steps_of(seconds, self.dt_s))
-
     def _add_constant(
         self, target: str, ports: tuple[str, ...], bias: FloatArray, delay: int
     ) -> None:
@@ -318,8 +294,9 @@ class _Lowering:
         maps = (Dense(bias[:, None]),)
         self.projections.append(Projection(name, source, "", target, ports, maps, delay))
 
-    def _arriving(self, name: str) -> tuple[tuple[_Chain, ...], _Biases]:
-        """Chains that end at a node's input, and the sums of the biases on the way.
+    def _arriving(self, name: str, ahead: int = 0) -> tuple[tuple[_Chain, ...], _Biases]:
+        """Chains that end at a node's input, and the sums of the biases on the way, both earlier by
+        the steps that the node looks ahead unless they come from its own spikes.
 
         The step that a closing edge costs is the spikes', not the biases', as in PyTorch.
         """
@@ -327,13 +304,16 @@ class _Lowering:
         biases: _Biases = {}
         for predecessor in self._predecessors(name):
             delay = int((predecessor, name) in self.closing)
-            if self.kinds[predecessor] not in LINEAR_NODES:
-                chains.append(_Chain(predecessor, (), delay))
-                continue
-            leaving, added = self._leaving(predecessor)
-            chains += [replace(chain, delay=chain.delay + delay) for chain in leaving]
+            leaving: tuple[_Chain, ...] = (_Chain(predecessor),)
+            added: _Biases = {}
+            if self.kinds[predecessor] in LINEAR_NODES:
+                leaving, added = self._leaving(predecessor)
+            for chain in leaving:
+                late = delay - (ahead if chain.source != name else 0)
+                chains.append(replace(chain, delay=chain.delay + late))
+            early = ahead if any(chain.source != name for chain in leaving) else 0
             for steps, bias in added.items():
-                biases[steps] = biases.get(steps, 0.0) + bias
+                biases[steps - early] = biases.get(steps - early, 0.0) + bias
         if len(chains) > MAX_CHAINS:
             raise GraphError(
                 f"{len(chains)} paths of linear nodes lead to {name!r}; {MAX_CHAINS} are the most: "

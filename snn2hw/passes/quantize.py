@@ -329,14 +329,19 @@ class Quantizer:
 
     def _formats(self) -> dict[str, dict[str, MessageFormat]]:
         """Number formats of the graded messages of every population, sources before listeners."""
+        # In a loop of them, too, a unit that is fixed is known beforehand.
+        fixed = [p for p in self.graph.populations if p.model.fixed_unit]
         self.formats = {}
+        self.formats = {p.name: self._format(p, alone=True) for p in fixed}
         for name in self._order:
             self.formats[name] = self._format(self.graph.population(name))
         return self.formats
 
-    def _format(self, population: Population) -> dict[str, MessageFormat]:
-        # A format within a loop of graded messages is set by ranges alone.
-        known = [p for p in self.graph.into(population.name) if self._known(p)]
+    def _format(self, population: Population, *, alone: bool = False) -> dict[str, MessageFormat]:
+        """alone: whatever arrives."""
+        # Another format within a loop of graded messages is set by ranges alone.
+        arriving = () if alone else self.graph.into(population.name)
+        known = [p for p in arriving if self._known(p)]
         incoming = [self._incoming(p) for p in known]
         try:
             return population.model.message_formats(

@@ -325,9 +325,9 @@ SPIKE, SINGLE, WIDE = range(3)
 
 def message_kind(net: FixedPointNetwork, synapse: Synapse) -> int:
     """How messages are multiplied: spikes not at all, else in single precision or in 32 bits."""
-    largest = net.message_range(synapse.source, synapse.source_port)
-    if largest == 1 and not any(n.signed for n in net.inputs if n.name == synapse.source):
+    if net.sends_spikes(synapse.source, synapse.source_port):
         return SPIKE
+    largest = net.message_range(synapse.source, synapse.source_port)
     return SINGLE if sums_fit_single(synapse, largest) else WIDE
 
 

@@ -74,10 +74,8 @@ def _messages(net: FixedPointNetwork, placed: LoihiPlacement) -> list[Violation]
     most = placed.spec.integer("message_bits_most")
     found = []
     for source, port in dict.fromkeys((s.source, s.source_port) for s in net.synapses):
-        bits = net.message_range(source, port).bit_length()
-        signed = any(node.signed for node in net.inputs if node.name == source)
-        if bits > 1 or signed:
-            bits += any(layer.name == source for layer in net.layers) or signed
+        given = {node.name: node.bits for node in net.inputs}
+        bits = given[source] if source in given else net.layer(source).message_bits(port)
         if bits > most:
             used = f"{source!r} sends messages of {bits} bits"
             limit = f"{most} bit{'s' * (most > 1)} a message"

@@ -163,7 +163,7 @@ def place_network(net: FixedPointNetwork, spec: TargetSpec, run: Run | None) -> 
     mesh = Mesh.of(spec)
     pairs = list(dict.fromkeys((s.source, s.target) for s in net.synapses))
     flows = {case: routes.flows(found, parts, each) for case, each in rates.items()}
-    graded = {stream.port: net.message_range(*stream.port) > 1 for stream in found}
+    graded = {stream.port: not net.sends_spikes(*stream.port) for stream in found}
     placed = LoihiPlacement(
         spec=spec,
         layers=tuple(layer.name for layer in net.layers),

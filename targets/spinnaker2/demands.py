@@ -171,16 +171,12 @@ def _sources(into: tuple[Synapse, ...]) -> dict[tuple[str, str], int]:
     return longest
 
 
-def _graded(net: FixedPointNetwork, source: str, port: str) -> bool:
-    signed = any(node.signed for node in net.inputs if node.name == source)
-    return signed or net.message_range(source, port) > 1
-
-
 def _delay_bytes(net: FixedPointNetwork, into: tuple[Synapse, ...]) -> int:
     total = 0
     for (source, port), delay in _sources(into).items():
         n = net.size(source)
-        slot = WORD_BYTES * n if _graded(net, source, port) else WORD_BYTES * ceil(n / 32)
+        spikes = net.sends_spikes(source, port)
+        slot = WORD_BYTES * (ceil(n / 32) if spikes else n)
         total += (delay - 1) * slot
     return total
 
@@ -188,7 +184,7 @@ def _delay_bytes(net: FixedPointNetwork, into: tuple[Synapse, ...]) -> int:
 def _fifo_bytes(net: FixedPointNetwork, into: tuple[Synapse, ...], spec: TargetSpec) -> int:
     sources = _sources(into)
     size = spec.integer("packet_key_bytes")
-    if any(_graded(net, source, port) for source, port in sources):
+    if not all(net.sends_spikes(source, port) for source, port in sources):
         size += spec.integer("packet_payload_bytes")
     return size * min(_heard(net, into), spec.integer("fifo_packets_most"))
 

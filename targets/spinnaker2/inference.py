@@ -140,7 +140,8 @@ def run_on_pes(
             state.setdefault(copy.layer, {})[copy.name] = shaped
     trains = SpikeRecord(spikes, shapes, {})
     messages = {o.name: graded.get((o.source, o.source_port)) for o in net.outputs}
-    time = next(iter(records.values()))
+    # Not of a record: a layer of graded messages that nobody asked for has none.
+    _, first = next(by_input(net.inputs, x))
     return PeRun(
         outputs=Outputs(messages, {o.name: o.source for o in net.outputs}, trains),
         spikes=trains,
@@ -150,7 +151,7 @@ def run_on_pes(
             for k, layer in enumerate(net.layers)
         },
         pes=PeCounts(*np.moveaxis(act, 2, 0)),
-        ticks=machine.ticks - 1 + next(iter(time.values())).shape[1],
+        ticks=machine.ticks - 1 + np.shape(first)[1],
         decode=net.decode,
         output_unit=net.output_unit,
     )

@@ -20,6 +20,10 @@ binary spike counts as one too, although an accumulate would do. Layers are of o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from snn2hw.errors import ParameterError
 
@@ -33,7 +37,7 @@ def multiplications(
     nnz_in: float,
     hidden: int,
     outputs: int,
-    nnz: Sequence[float],
+    nnz: Sequence[float] | npt.NDArray[Any],
     *,
     as_published: bool = False,
 ) -> float:
@@ -46,14 +50,16 @@ def multiplications(
     """
     if kind not in _GATES:
         raise ParameterError(f"network {kind!r} is unknown; use one of {', '.join(KINDS)}")
-    if not nnz:
+    # Plain numbers: an array's own may be of few bits.
+    sent: list[float] = np.ravel(nnz).tolist()
+    if not sent:
         raise ParameterError("no layers; give the non-zero activations of at least one")
     gates = _GATES[kind]
     total = gates * hidden * nnz_in
-    heard = [nnz_in, *nnz]
-    for number, active in enumerate(nnz, start=1):
+    heard = [nnz_in, *sent]
+    for number, active in enumerate(sent, start=1):
         total += _CELL[kind] * hidden
-        total += (gates * hidden if number < len(nnz) else outputs) * active
+        total += (gates * hidden if number < len(sent) else outputs) * active
         if kind in ("gru", "lstm"):
             total += gates * hidden**2
         elif kind.startswith("gated") and as_published:
@@ -64,7 +70,12 @@ def multiplications(
 
 
 def published_ratio(
-    kind: str, nnz_in: float, inputs: int, hidden: int, outputs: int, nnz: Sequence[float]
+    kind: str,
+    nnz_in: float,
+    inputs: int,
+    hidden: int,
+    outputs: int,
+    nnz: Sequence[float] | npt.NDArray[Any],
 ) -> float:
     """How many times fewer multiplications a spiking network needs than a GRU of its size on dense
     data, by the authors' code.

@@ -46,14 +46,21 @@ def ponghiran_roy(
         encoder_threshold: of the encoder, whose values every unit of the first layer hears.
         dropout: probability of dropping a neuron's input, once a sequence.
         momentum: of the quantisers' ranges, a step.
-        penalty_weight: of the improved neurons' `penalty`, which makes them sparser.
+        penalty_weight: of the improved neurons' `penalty`, which makes them sparser; 0 for the
+            traditional ones, which have none.
 
     Raises:
-        ParameterError: an unknown version, or an argument that a layer refuses.
+        ParameterError: an unknown version, an argument that a layer refuses, or a penalty_weight
+            for traditional neurons.
     """
     if version not in VERSIONS:
         raise ParameterError(
             f"ponghiran_roy: version is {version!r}, give one of {', '.join(VERSIONS)}"
+        )
+    if version == "traditional" and penalty_weight != 0:
+        raise ParameterError(
+            f"ponghiran_roy: penalty_weight is {penalty_weight!r} and the traditional neurons have"
+            " no penalty, give 0, or version v1 or v2"
         )
     check_size(layers, "layers", "ponghiran_roy")
     n = prod(inputs)

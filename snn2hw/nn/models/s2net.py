@@ -32,8 +32,10 @@ def s2net(
 
     inputs: (channels, bands), such as (3, 40) for log-mel, delta and delta-delta, or (channels,),
     for kernels over time alone; widths: channels of each layer; kernel_size, dilations: (time,
-    frequency), the latter of each layer; stride: of the first layer, over frequency; penalty:
-    weight of the last layer's activity, the l-th of n has l / n of it.
+    frequency), the latter of each layer; stride: of the first layer, over frequency, 1 where there
+    are no bands; penalty: weight of the last layer's activity, the l-th of n has l / n of it.
+
+    Raises ParameterError for an argument out of its range.
     """
     if len(inputs) > 2 or len(kernel_size) != 2 or any(len(each) != 2 for each in dilations):
         raise ParameterError(
@@ -46,6 +48,11 @@ def s2net(
             " layer"
         )
     check_size(stride, "stride", "model s2net")
+    if stride != 1 and len(inputs) == 1:
+        raise ParameterError(
+            f"model s2net: stride is {stride} and inputs {inputs} have no frequencies to stride"
+            " over, give 1, or inputs (channels, bands)"
+        )
     channels = (inputs[0], *widths)
     modules: list[nn.Module] = []
     for number, (before, after) in enumerate(pairwise(channels)):
