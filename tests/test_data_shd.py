@@ -172,6 +172,11 @@ def test_files_of_ones_own(tmp_path):
         spike_files.load("test", folder=str(tmp_path))
     said = f"{tmp_path / 'test.h5'}: has no labels; encode folders or a list with classes"
     assert str(raised.value) == said
+    (tmp_path / "test.h5").rename(tmp_path / "train.h5")
+    write(tmp_path / "test.h5", 4)
+    with pytest.raises(FileFormatError, match=r"train.h5: has no labels; encode folders or a list"):
+        spike_files.load("test", folder=str(tmp_path))
+    write(tmp_path / "train.h5", 8)
     write(tmp_path / "test.h5", 4, 2)
     with pytest.raises(FileFormatError, match=r"its words are not those of .*train.h5"):
         spike_files.load("test", folder=str(tmp_path))

@@ -9,6 +9,8 @@ from snn2hw.data.events import read_labels
 from snn2hw.data.spike_counts import count_file
 from snn2hw.errors import DataError, FileFormatError
 
+UNLABELLED = "encode folders or a list with classes"
+
 
 def load(
     split: str,
@@ -39,9 +41,9 @@ def load(
             those of train.h5 beside it.
     """
     path = _find(Path(folder), f"{split}.h5")
-    labels = read_labels(path, "encode folders or a list with classes")
+    labels = read_labels(path, UNLABELLED)
     train = path.with_name("train.h5")
-    if train.is_file() and read_labels(train).classes != labels.classes:
+    if train.is_file() and read_labels(train, UNLABELLED).classes != labels.classes:
         raise FileFormatError(
             f"{path}: its words are not those of {train}, so that labels mean others; write it anew"
             " with `--words`"
