@@ -43,16 +43,16 @@ CONFIGS = ROOT / "examples" / "speech"
 CHECKPOINTS = ROOT / "examples" / "checkpoints" / "speech"
 DOCS = ROOT / "docs"
 ROWS = (
-    "lif", "rlif", "gpn", "gpn_no_f", "gpn_no_i", "gpn_no_t", "gpn_no_b", "s2net", "roy_v2",
-    "gru", "lstm", "lstm_192",
+    "lif", "rlif", "gpn", "gpn_no_f", "gpn_no_i", "gpn_no_t", "gpn_no_b", "gpn_from_words",
+    "s2net", "roy_v2", "gru", "lstm", "lstm_192",
 )  # fmt: skip
 TASKS = {
     "digits": ROWS,
-    "words": tuple(row for row in ROWS if not row.startswith("gpn_no") and row != "lstm_192"),
+    "words": ("lif", "rlif", "gpn", "s2net", "roy_v2", "gru", "lstm"),
 }
 """Task -> its rows, in the order of the tables."""
 
-SEEDS = {("digits", row): (1, 2) for row in ("gpn", "roy_v2", "lstm_192")}
+SEEDS = {("digits", row): (1, 2) for row in ("gpn_from_words", "roy_v2", "lstm_192")}
 """Task and row -> seeds besides 0; of these accuracies alone are told."""
 
 STEPS = 50
@@ -213,7 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     failed = 0
-    for task in options.tasks:
+    # The words come first: a network of theirs is where one of the digits begins.
+    for task in [task for task in reversed(TASKS) if task in options.tasks]:
         for row in TASKS[task]:
             for place in _places(task, row) if row in options.rows else ():
                 try:

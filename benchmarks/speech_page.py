@@ -19,6 +19,7 @@ NAMES = {
     "gpn_no_i": "GPN without I",
     "gpn_no_t": "GPN without T",
     "gpn_no_b": "GPN without B",
+    "gpn_from_words": "GPN, begun with 40 words",
     "s2net": "s2net",
     "roy_v2": "Ponghiran and Roy, v2",
     "gru": "GRU",
@@ -34,6 +35,8 @@ Written by `make bench-speech` (`benchmarks/speech.py`); do not edit. Arabic Spe
 validate, 4 to test, nobody in two of them. Each network was trained by `snn2hw train` from its file
 in `examples/speech/`, with seed 0; its checkpoint (float16) is in `examples/checkpoints/speech/`.
 All but s2net, which has its authors' deltas, hear the same log-mel bands ([data.md](data.md)).
+"Begun with 40 words": the network of the 40 words learned on with the ten digits and a new readout;
+its hidden layers have heard four times as many clips of the same training speakers as the others.
 """
 
 HOW = """## How to read it

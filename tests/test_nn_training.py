@@ -111,3 +111,26 @@ def test_what_cannot_be_trained():
             ParameterError, match=r"train: seed is .*, give 0 or more, below 2\*\*63"
         ):
             train(network(LIF), x, y, seed=seed, **HOW)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_denormals_are_zeros_while_training_alone(before):
+    seen = []
+
+    class Watch(torch.nn.Module):
+        def forward(self, x):
+            seen.append(tiny())
+            return x
+
+    def tiny():
+        return float(torch.full((1,), 2.0**-140).mul(1.0))
+
+    x, y = task(16)
+    try:
+        torch.set_flush_denormal(before)
+        train(Sequential(Watch(), *network(LIF)), x, y, seed=0, **HOW)
+        assert seen
+        assert set(seen) == {0.0}
+        assert tiny() == (0.0 if before else 2.0**-140)
+    finally:
+        torch.set_flush_denormal(False)

@@ -181,6 +181,7 @@ def fit(
     about = {} if about is None else about
     with (
         _threads(threads),
+        _no_denormals(),
         torch.random.fork_rng(devices=[device] if device != "cpu" else []),
         tqdm(total=recipe.epochs * run.steps, desc=label, unit="batch", disable=hidden) as bar,
     ):
@@ -336,6 +337,22 @@ def best_epoch(history: list[Epoch]) -> int:
     """
     scores = [epoch.validation_accuracy or 0.0 for epoch in history]
     return max(range(len(scores)), key=lambda k: (scores[k], k)) + 1
+
+
+@contextmanager
+def _no_denormals() -> Iterator[None]:
+    """Take numbers below 1.2e-38 for 0 meanwhile.
+
+    Gradients through many steps of neurons that forget get there, and a processor takes tens of
+    times longer for a product with them: the epochs of a GPN grew to four times their length while
+    it trained.
+    """
+    before = bool(torch.full((1,), 2.0**-140).mul(1.0) == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 @contextmanager
