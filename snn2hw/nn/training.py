@@ -344,8 +344,8 @@ def _no_denormals() -> Iterator[None]:
     """Take numbers below 1.2e-38 for 0 meanwhile.
 
     Gradients through many steps of neurons that forget get there, and a processor takes tens of
-    times longer for a product with them: the epochs of a GPN grew to four times their length while
-    it trained.
+    times longer for a product with them: epochs of a GPN grow longer and longer while it trains
+    (benchmarks/denormals.py).
     """
     before = bool(torch.full((1,), 2.0**-140).mul(1.0) == 0)
     torch.set_flush_denormal(True)
