@@ -11,7 +11,7 @@ from speech_page import NAMES, TITLES
 
 from snn2hw.energy.baselines.charges import PROFILE
 
-WIDTH, HEIGHT = 640, 400
+WIDTH, HEIGHT = 720, 520
 LEFT, RIGHT, TOP, BOTTOM = 60, 170, 40, 50
 SPIKING, DENSE = "#1d3fbb", "#b3541e"
 
@@ -48,7 +48,7 @@ def svg(task: str, rows: Sequence[dict[str, Any]]) -> str:
         return HEIGHT - BOTTOM - (accuracy - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
 
     parts += _axes(x, y, (low, high), (bottom, top))
-    labels = []
+    labels, points = [], {}
     for (row, energy), error in zip(priced, errors, strict=True):
         color = SPIKING if row["spiking"] else DENSE
         across, up = x(energy), y(row["fixed"])
@@ -57,11 +57,13 @@ def svg(task: str, rows: Sequence[dict[str, Any]]) -> str:
         parts.append(f'<circle cx="{across:.1f}" cy="{up:.1f}" r="4" fill="{color}"/>')
         label = f"{NAMES[row['row']]} {row['fixed']:.1%}"
         labels.append((up, label, color))
-        parts.append(
-            f'<path d="M{across + 5:.1f} {up:.1f}H{WIDTH - RIGHT}" stroke="{color}" '
-            'stroke-width="0.4" stroke-dasharray="1 3"/>'
-        )
+        points[label] = across, up
     for place, label, color in spread(labels):
+        across, up = points[label]
+        parts.append(
+            f'<path d="M{across + 5:.1f} {up:.1f}L{WIDTH - RIGHT} {place:.1f}" stroke="{color}" '
+            'stroke-width="0.5" stroke-dasharray="1 3"/>'
+        )
         parts.append(text(WIDTH - RIGHT + 5, place + 4, label, color=color, size=10))
     return "\n".join([*parts, "</svg>", ""])
 
