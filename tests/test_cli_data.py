@@ -136,10 +136,16 @@ def test_options_are_read_as_configs_are(small, capsys):
 
 
 def test_more_than_the_memory_holds_is_one_line(small, capsys, monkeypatch):
-    def full(*_, **__):
-        raise MemoryError
+    class Full:
+        """NumPy on a machine without room."""
 
-    monkeypatch.setattr(spike_counts, "_count", full)
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def zeros(self, *_, **__):
+            raise MemoryError
+
+    monkeypatch.setattr(spike_counts, "np", Full())
     assert main(["data", "shd", "--split", "test", "--option", "steps=9999"]) == 2
     said = capsys.readouterr().err
     assert "shd/test: 6 samples of 9999 steps and 700 channels do not fit the memory" in said

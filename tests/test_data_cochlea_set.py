@@ -148,7 +148,7 @@ def test_parts_of_other_settings_or_of_changed_sounds_are_not_used(words, tmp_pa
 
     def fail(seed):
         bad.write_bytes(good[:-100])
-        with pytest.raises(FileFormatError, match=r"bob_nohash_0.wav: cannot be read as audio"):
+        with pytest.raises(FileFormatError, match=r"bob_nohash_0.wav: is shorter than its head"):
             encode(words, path, seed=seed)
         bad.write_bytes(good)
 
@@ -166,13 +166,13 @@ def test_parts_of_other_settings_or_of_changed_sounds_are_not_used(words, tmp_pa
     assert rows(path) == rows(tmp_path / "anew.h5")
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "ogg"])
 def test_a_sound_that_breaks_off_is_refused_by_name(tmp_path, suffix):
     path = tmp_path / f"half.{suffix}"
     soundfile.write(path, noise(0, 2.0), 16000)
     assert len(read_samples(path)[0]) == 32000
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(FileFormatError, match=rf"half.{suffix}: cannot be read as audio"):
+    with pytest.raises(FileFormatError, match=rf"half.{suffix}: (is shorter|cannot be read)"):
         read_samples(path)
 
 

@@ -83,7 +83,7 @@ def read_samples(
                 skip = max(skip - len(block), 0)
             whole = np.concatenate(blocks) if blocks else np.zeros((0, file.channels), dtype)
         except (RuntimeError, ValueError, OSError) as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         except MemoryError as error:
             raise FileFormatError(
                 f"{path}: its samples do not fit into memory, cut it or leave it out"
@@ -110,14 +110,14 @@ def length(path: Path) -> tuple[int, int]:
 
 def _open(path: Path) -> Any:
     """Open a recording whose length in bytes and sampling rate can be."""
-    kind = _in_sequence(_soundfile().SoundFile)
+    kind = _in_sequence(import_soundfile().SoundFile)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
         torn = _is_torn(path)
         file = None if torn else kind(path)
     except (RuntimeError, ValueError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if file is None:
         raise FileFormatError(f"{path}: is shorter than its header says, get it anew")
     low, high = RATES_HZ
@@ -129,7 +129,8 @@ def _open(path: Path) -> Any:
     return file
 
 
-def _soundfile() -> Any:
+def import_soundfile() -> Any:
+    """Return the module soundfile. Raises MissingDependencyError where it is not installed."""
     try:
         return importlib.import_module("soundfile")
     except (ModuleNotFoundError, OSError) as error:  # OSError: there is no libsndfile
@@ -194,6 +195,7 @@ def _is_torn_ogg(file: BinaryIO, size: int) -> bool:
     return place > size or not last & OGG_END
 
 
-def _unreadable(path: Path, error: Exception) -> FileFormatError:
+def unreadable(path: Path, error: Exception) -> FileFormatError:
+    """Return the error for a recording that libsndfile refused, in one line."""
     reason = " ".join(str(error).split()) or repr(error)
     return FileFormatError(f"{path}: cannot be read as audio ({reason})")

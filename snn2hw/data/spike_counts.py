@@ -30,34 +30,17 @@ def count_file(
     """Count the spikes of the chosen samples of a file; None: of all. Raises what `load` does."""
     if not 1 <= channels <= CHANNELS_MAX:
         raise DataError(f"{name}: channels is {channels}, give 1 to {CHANNELS_MAX}")
-    try:
-        return _count(path, name, labels, chosen, binning, steps, window_s, channels)
-    except MemoryError:
-        raise DataError(
-            f"{name}: {len(labels.y)} samples of {steps} steps and {channels} channels do not fit"
-            " the memory, give fewer steps or channels"
-        ) from None
-
-
-def usual_steps(binning: str, gpn: int) -> int:
-    """How many steps a binning has where nobody says; gpn: those of "gpn"."""
-    return gpn if binning == "gpn" else COMMON_STEPS
-
-
-def _count(
-    path: Path,
-    name: str,
-    labels: Labels,
-    chosen: NDArray[np.bool_] | None,
-    binning: str,
-    steps: int,
-    window_s: float | None,
-    channels: int,
-) -> Dataset:
     window = WINDOW_S.get(binning, 1.0) if window_s is None else window_s
     dt_s = bins.step_s(binning, steps, window)
     kept = np.ones(len(labels.y), dtype=bool) if chosen is None else chosen
-    x = np.zeros((int(kept.sum()), steps, channels), dtype=np.uint8)
+    shape = int(kept.sum()), steps, channels
+    try:
+        x = np.zeros(shape, dtype=np.uint8)
+    except MemoryError:
+        raise DataError(
+            f"{name}: {shape[0]} samples of {steps} steps and {channels} channels do not fit the"
+            " memory, give fewer steps or channels"
+        ) from None
     seen = written = spikes = counted = 0
     for events in read_events(path, channels=channels):
         here = kept[seen : seen + events.samples]
@@ -81,6 +64,11 @@ def _count(
         speaker=None if labels.speaker is None else labels.speaker[kept],
         notes=(*labels.notes, *notes),
     )
+
+
+def usual_steps(binning: str, gpn: int) -> int:
+    """How many steps a binning has where nobody says; gpn: those of "gpn"."""
+    return gpn if binning == "gpn" else COMMON_STEPS
 
 
 def check_count(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn2hw.errors import DataError, FileFormatError, MissingDependencyError
+from snn2hw.data import recordings
+from snn2hw.errors import DataError, FileFormatError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
@@ -102,16 +101,20 @@ def check_words(words: Sequence[str] | None) -> None:
             raise DataError(f"the word {word!r} is there twice; give each once")
 
 
+def _is_take(stem: str) -> bool:
+    """Whether a name has three parts, the last a number."""
+    part = stem.split("_")
+    return len(part) == 3 and all(part) and part[2].isdecimal()
+
+
 def _states_word(stem: str) -> bool:
     """Whether a name is WORD_SPEAKER_TAKE, and not SPEAKER_NO_TAKE or HASH_nohash_N."""
-    part = stem.split("_")
-    return len(part) == 3 and all(part) and part[2].isdecimal() and part[1] not in SPEAKER_FIRST
+    return _is_take(stem) and stem.split("_")[1] not in SPEAKER_FIRST
 
 
 def _leaves_word(stem: str) -> bool:
     """Whether a name is SPEAKER_NO_TAKE or HASH_nohash_N, whose word is that of the folder."""
-    part = stem.split("_")
-    return len(part) == 3 and all(part) and part[2].isdecimal() and part[1] in SPEAKER_FIRST
+    return _is_take(stem) and stem.split("_")[1] in SPEAKER_FIRST
 
 
 def _speaker(stem: str) -> str | None:
@@ -196,59 +199,23 @@ def read_header(path: Path) -> Header:
     """Length, rate and channels, without the samples.
 
     Raises:
-        FileFormatError: it is not sound.
+        FileFormatError: it is not sound, or does not say its length.
         MissingDependencyError: the [audio] extra is not installed.
     """
-    soundfile = _soundfile()
+    soundfile = recordings.import_soundfile()
     try:
         said = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _damaged(path, error) from error
+        raise recordings.unreadable(path, error) from error
+    if said.frames >= recordings.LEFT_OPEN:
+        raise FileFormatError(f"{path}: does not say its length, write it anew")
     return Header(said.frames, said.samplerate, said.channels)
 
 
-def read_samples(path: Path) -> tuple[NDArray[np.float64], int]:
-    """Samples, channels mixed to their mean, float64 (n,), and the sampling rate.
+def read_samples(path: Path) -> tuple[NDArray[np.floating], int]:
+    """Samples, channels mixed to their mean, float64 (n,), and the sampling rate in Hz.
 
-    Raises:
-        FileFormatError: it is not sound, or ends before its header says.
-        MissingDependencyError: the [audio] extra is not installed.
+    Raises what `snn2hw.data.recordings.read_samples` raises.
     """
-    soundfile = _soundfile()
-    _check_riff(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            samples = file.read(dtype="float64", always_2d=True)
-            wanted, rate_hz = file.frames, file.samplerate
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise _damaged(path, error) from error
-    if len(samples) != wanted:
-        raise _damaged(path, f"{len(samples)} of {wanted} samples")
-    return samples.mean(1), int(rate_hz)
-
-
-def _check_riff(path: Path) -> None:
-    """Refuse a .wav that ends before it should, of which libsndfile takes what is there."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as error:
-        raise _damaged(path, error.strerror) from error
-    if head[:4] == b"RIFF" and len(head) == 8:
-        said, size = int.from_bytes(head[4:], "little") + 8, path.stat().st_size
-        # programs that write into a pipe say the most that they can
-        if size < said < 1 << 32:
-            raise _damaged(path, f"{size} of {said} bytes")
-
-
-def _soundfile() -> Any:
-    try:
-        return importlib.import_module("soundfile")
-    except (ModuleNotFoundError, OSError) as error:
-        raise MissingDependencyError(
-            f"sounds need soundfile, not at hand ({error}): run pip install 'snn2hw[audio]'"
-        ) from error
-
-
-def _damaged(path: Path, reason: Any) -> FileFormatError:
-    return FileFormatError(f"{path}: cannot be read as audio ({reason}); replace or remove it")
+    samples, rate_hz = recordings.read_samples(path, dtype="float64")
+    return samples.mean(1), rate_hz
